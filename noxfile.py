@@ -1,0 +1,51 @@
+"""The project's chores. `nox` alone runs lint, types and tests."""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_external_run = True
+nox.options.sessions = ["lint", "types", "tests"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+GROUPS = PROJECT["dependency-groups"]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, format, and the direction of imports."""
+    session.install(*GROUPS["lint"])
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy, strict."""
+    session.install(".", "nox", *GROUPS["types"])
+    session.run("mypy")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The whole suite, or what is named behind `--`."""
+    session.install(".", *GROUPS["tests"])
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Ratios against named rivals, each measured in the same run."""
+    session.install(".")
+    session.run("python", "tests/bench/startup.py", *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """The main job from the installed package: check, run, report."""
+    session.install(".")
+    session.run("gmsearch", "check", "spaces/gate_ablation.yaml")
+    session.run("gmsearch", "run", "spaces/gate_ablation.yaml")
+    session.run("gmsearch", "report", "--pareto", "--ablation")
