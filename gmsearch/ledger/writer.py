@@ -1,0 +1,191 @@
+"""The driver's side of a study folder: one process at a time locks it and appends."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import filelock
+
+from gmsearch import __version__
+from gmsearch.errors import StudyError
+from gmsearch.ledger.files import (
+    LEDGER,
+    SPOOL,
+    check_name,
+    json_line,
+    sync_folder,
+    write_all,
+    write_atomic,
+    writing,
+)
+from gmsearch.ledger.records import SCHEMA, Records, read_spool, scan
+
+_LOCK = "lock"
+_OWNER = "owner.json"
+
+_log = logging.getLogger(__name__)
+
+
+class Ledger:
+    """A locked study folder and its records; the only appender. Closing it frees the lock.
+
+    The kernel frees the lock of a process that dies in any way, so none is ever stale.
+    """
+
+    records: Records
+
+    def __init__(self, folder: Path, lock: filelock.BaseFileLock, records: Records) -> None:
+        """Open the descriptor of the ledger; use `Ledger.open`, which checks and repairs."""
+        self.records = records
+        self._path = folder / LEDGER
+        self._lock = lock
+        self._file = os.open(self._path, os.O_RDWR | os.O_APPEND)
+
+    @classmethod
+    def open(cls, folder: Path, study: str, space_digest: str) -> Ledger:
+        """Lock the folder, create or read its ledger, and take in the spool.
+
+        A torn last line is dropped and logged. Whether the space is the one of the study line is
+        the caller's to judge: `records.study["space"]`.
+
+        Raises:
+            StudyError: where another process runs the study (naming it), where the folder cannot
+                be written, or where the ledger is damaged or of another schema.
+        """
+        check_name(study)
+        path = folder / LEDGER
+        with writing(folder):
+            (folder / SPOOL).mkdir(parents=True, exist_ok=True)
+        lock = _acquire(folder)
+        try:
+            if not path.exists():
+                write_atomic(path, json_line(_study_record(study, space_digest)))
+                sync_folder(folder.parent)
+            records = Records(folder=folder)
+            with writing(path):
+                end = scan(path, records)
+                ledger = cls(folder, lock, records)
+        except BaseException:
+            lock.release()
+            raise
+        try:
+            ledger._mend(end)
+            if not records.study:
+                ledger.append(_study_record(study, space_digest))
+            ledger.take_spool()
+        except BaseException:
+            ledger.close()
+            raise
+        return ledger
+
+    def append(self, *records: Mapping[str, Any]) -> None:
+        """Write one line each and wait until the storage has them; all or none are counted.
+
+        Raises:
+            StudyError: where a record lacks what its kind must have, or the storage refuses; the
+                ledger is then as it was before.
+            ValueError: where a record holds a number that is not finite.
+        """
+        lines = [json_line(record) for record in records]
+        for line in lines:
+            self.records.check(json.loads(line), "record to append")
+        self._write(b"".join(lines))
+        # Read back from the line, so that memory holds what a restart would find.
+        for line in lines:
+            self.records.add(json.loads(line), str(self._path))
+
+    def take_spool(self) -> list[dict[str, Any]]:
+        """Append what workers left and the ledger has not, remove their files, return the new.
+
+        A kill between the two steps leaves a file whose record is known at the next start.
+        """
+        found = read_spool(self._path.parent)
+        for path, tree in found:
+            self.records.check(tree, str(path))
+        new = [tree for _, tree in found if not self.records.knows(tree)]
+        if new:
+            self.append(*new)
+        with writing(self._path.parent / SPOOL):
+            for path, _ in found:
+                path.unlink(missing_ok=True)
+        return new
+
+    def close(self) -> None:
+        """Free the lock; a second call does nothing."""
+        if self._lock.is_locked:
+            os.close(self._file)
+            (self._path.parent / _OWNER).unlink(missing_ok=True)
+            self._lock.release()
+
+    def __enter__(self) -> Self:
+        """Return the ledger itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def _mend(self, end: int) -> None:
+        """Cut what follows the last whole line, and end that line where its newline is missing."""
+        torn = os.fstat(self._file).st_size - end
+        with writing(self._path):
+            if torn:
+                _log.warning("%s: dropped a torn last line of %d bytes", self._path, torn)
+                os.ftruncate(self._file, end)
+        if end and os.pread(self._file, 1, end - 1) != b"\n":
+            self._write(b"\n")
+
+    def _write(self, data: bytes) -> None:
+        before = os.fstat(self._file).st_size
+        with writing(self._path):
+            try:
+                write_all(self._file, data)
+            except BaseException:
+                os.ftruncate(self._file, before)
+                raise
+
+
+def _acquire(folder: Path) -> filelock.BaseFileLock:
+    # Not thread-local: a driver may be closed by another thread than the one that opened it.
+    lock = filelock.FileLock(folder / _LOCK, thread_local=False)
+    with writing(folder):
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout:
+            raise StudyError(
+                f"{folder}: is being run by {_owner(folder)}; wait for it, or stop it"
+            ) from None
+    try:
+        write_atomic(
+            folder / _OWNER, json_line({"pid": os.getpid(), "host": socket.gethostname()})
+        )
+    except BaseException:
+        lock.release()
+        raise
+    return lock
+
+
+def _owner(folder: Path) -> str:
+    try:
+        owner = json.loads((folder / _OWNER).read_bytes())
+    except (OSError, ValueError):
+        return "another process"
+    return f"process {owner['pid']} on {owner['host']}"
+
+
+def _study_record(study: str, space_digest: str) -> dict[str, Any]:
+    return {
+        "record": "study",
+        "schema": SCHEMA,
+        "study": study,
+        "space": space_digest,
+        "gmsearch": __version__,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
