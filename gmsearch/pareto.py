@@ -1,0 +1,101 @@
+"""Fronts, hypervolume, knee, and how sure it is that a point is on the front. Minimises only.
+
+Whoever has something to maximise multiplies it by `Objective.sign` once, before it comes here.
+Points are rows, objectives columns; every number is finite.
+"""
+
+from __future__ import annotations
+
+import moocore
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+_MARGIN = 0.1
+_TIE = 1e-9
+
+
+def front(points: npt.ArrayLike) -> Mask:
+    """Return which of the (N, M) points no other dominates; equal points are all kept.
+
+    One point dominates another if it is nowhere larger and somewhere smaller.
+
+    Raises:
+        ValueError: where a number is not finite, which no comparison can rank.
+    """
+    array = _finite(points)
+    if len(array) == 0:
+        return np.zeros(0, dtype=bool)
+    mask: Mask = moocore.is_nondominated(array, keep_weakly=True)
+    return mask
+
+
+def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
+    """Return the volume that the (N, M) points dominate below the (M,) reference point."""
+    array = _finite(points)
+    if len(array) == 0:
+        return 0.0
+    return float(moocore.hypervolume(array, ref=np.asarray(reference, dtype=float)))
+
+
+def reference_point(points: npt.ArrayLike) -> Floats:
+    """Return the worst of each objective over all (N, M) points, and a tenth of its range more.
+
+    The margin lets the extreme points of the front count, too.
+    """
+    array = _finite(points)
+    worst = array.max(axis=0)
+    reference: Floats = worst + _MARGIN * (worst - array.min(axis=0))
+    return reference
+
+
+def knee(points: npt.ArrayLike) -> int | None:
+    """Return the index of the knee of (N, M) front points: where giving way pays least.
+
+    Each objective is scaled to 0..1 over the points; the knee has the smallest sum, which with two
+    objectives is the greatest distance from the line between the two ends. None with fewer than
+    three distinct points, and where the smallest sum is shared, as on a straight or hollow front.
+    """
+    distinct, first = np.unique(_finite(points), axis=0, return_index=True)
+    if len(distinct) < 3:
+        return None
+    width = np.ptp(distinct, axis=0)
+    scaled = (distinct - distinct.min(axis=0)) / np.where(width > 0, width, 1.0)
+    sums = scaled.sum(axis=1)
+    least, second = np.partition(sums, 1)[:2]
+    if second - least <= _TIE:
+        return None
+    return int(first[sums.argmin()])
+
+
+def resampled_means(values: Floats, draws: int, generator: np.random.Generator) -> Floats:
+    """Return (draws, N, M) bootstrap means of (S, N, M) values over their S seeds.
+
+    Seeds are drawn with replacement, the same for every arm, since an arm that is lucky in a seed
+    shares that luck with the others. NaN marks a seed that an arm lacks; a draw that holds none of
+    its seeds gives its plain mean.
+    """
+    seeds = len(values)
+    counts = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws)  # (draws, S)
+    present = ~np.isnan(values)
+    filled = np.where(present, values, 0.0)
+    totals = np.tensordot(counts, filled, axes=1)
+    weights = np.tensordot(counts, present, axes=1)
+    plain = filled.sum(axis=0) / present.sum(axis=0)
+    means: Floats = np.where(weights > 0, totals / np.maximum(weights, 1), plain)
+    return means
+
+
+def front_probability(samples: Floats) -> Floats:
+    """Return the (N,) shares of the (draws, N, M) samples in which each point is on the front."""
+    shares: Floats = np.mean([front(points) for points in samples], axis=0)
+    return shares
+
+
+def _finite(points: npt.ArrayLike) -> Floats:
+    array = np.asarray(points, dtype=float)
+    if not np.isfinite(array).all():
+        raise ValueError("a front needs finite numbers")
+    return array
