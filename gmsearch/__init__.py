@@ -1,4 +1,4 @@
-"""gmsearch: architecture search and ablation of gated image classifiers, measured by frequency band."""
+"""Architecture search and ablation of gated image classifiers, measured by frequency band."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ def _is_number(value: object) -> bool:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Gate:
-    """The gate h -> activation(h) * second(h) of every block (design: `product` names `second`)."""
+    """The gate h -> activation(h) * second(h) of every block; `product` names `second`."""
 
     product: Product = "self"
     """Second factor: none 1, self h, ln LayerNorm, dw depthwise conv, fc 1x1 conv, split a second
@@ -139,8 +139,7 @@ class Gate:
         stages = self.stages
         if stages != "all":
             _require(
-                isinstance(stages, (tuple, list))
-                and all(_is_int(s) and s >= 0 for s in stages),
+                isinstance(stages, (tuple, list)) and all(_is_int(s) and s >= 0 for s in stages),
                 "stages",
                 f"{stages!r} is neither 'all' nor a list of stage indices from 0",
             )
@@ -155,6 +154,10 @@ class Gate:
             stages=stages,
             kernel_size=self.kernel_size if product in _KERNEL_PRODUCTS else _GATE_KERNEL,
         )
+
+    def product_in(self, stage: int) -> Product:
+        """Return the product of the blocks of one stage; `none` where the gate is kept out."""
+        return self.product if self.stages == "all" or stage in self.stages else "none"
 
 
 def _set(frozen: object, **values: object) -> None:
@@ -258,6 +261,10 @@ class GmNet:
             drop_path_rate=float(self.drop_path_rate),
         )
 
+    def hidden_width(self, stage: int) -> int:
+        """Return the channels of the expanded tensor in the blocks of one stage."""
+        return int(self.mlp_ratio[stage] * self.widths[stage])
+
     @property
     def digest(self) -> str:
         """The hash of the canonical form."""
@@ -269,15 +276,15 @@ def _tuple(values: Any) -> tuple[Any, ...]:
 
 
 def _per_stage(values: Any, n_stages: int, path: str) -> tuple[Any, ...]:
-    values = _tuple(values)
-    if len(values) == 1:
-        values *= n_stages
+    given = _tuple(values)
+    if len(given) == 1:
+        given *= n_stages
     _require(
-        len(values) == n_stages,
+        len(given) == n_stages,
         path,
-        f"has {len(values)} values for {n_stages} stages; give one, or one per stage",
+        f"has {len(given)} values for {n_stages} stages; give one, or one per stage",
     )
-    return values
+    return given
 
 
 def _canonical_gate(gate: Gate, n_stages: int) -> Gate:
@@ -324,7 +331,7 @@ class TimmModel:
 
 
 Candidate = GmNet | TimmModel
-FAMILIES: dict[str, type[GmNet] | type[TimmModel]] = {"gmnet": GmNet, "timm": TimmModel}
+FAMILIES: dict[str, type[GmNet | TimmModel]] = {"gmnet": GmNet, "timm": TimmModel}
 
 # gmnet_s3 is the official release; the others are inferred: they match the published parameters
 # and FLOPs after rounding, as other choices would too (the paper's configurations are not public).
@@ -486,7 +493,7 @@ class Stored:
     """Images are resized (shorter side, antialiased bicubic) and centre-cropped to this side;
     none demands that all are square and of one size."""
     holdout: float = 0.1
-    """Share of the training split that selection sees; stratified, fixed by the data's identity."""
+    """Share of the training split that selection sees; stratified, fixed by the identity."""
 
 
 DataSpec = Spectral | Stored

@@ -6,7 +6,7 @@ GmsearchError
 │   ├── SpaceError              the mistakes of one space file, each with line and column
 │   ├── DataError               a data set that is missing, empty or damaged
 │   └── StudyError              a study folder that is locked, damaged or of another space
-├── DivergedError               training met a loss that is not finite
+├── DivergedError               training met a loss or a result that is not finite
 └── TooManyFailedError          a study stopped by search.max_failed; it can be resumed
 """
 
@@ -65,13 +65,7 @@ class StudyError(InputError):
 
 
 class DivergedError(GmsearchError):
-    """Training met a loss that is not finite."""
-
-    def __init__(self, epoch: int, step: int, loss: float) -> None:
-        """Name the first step at which it happened; epochs and steps count from 1."""
-        super().__init__(f"loss is {loss} at epoch {epoch}, step {step}")
-        self.epoch = epoch
-        self.step = step
+    """Training met a loss or a result that is not finite; the message says where first."""
 
 
 class TooManyFailedError(GmsearchError):

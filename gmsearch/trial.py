@@ -131,9 +131,7 @@ class Constraint:
         return f"{low}{self.metric}{high}"
 
 
-def trial_key(
-    arm: Arm, data_identity: str, holdout: float, seed: int, device_kind: str, dtype: str
-) -> str:
+def trial_key(arm: Arm, *, data_identity: str, holdout: float, seed: int, device_kind: str) -> str:
     """Return the identity of a trial: what determines its trained numbers, and nothing else."""
     return digest(
         {
@@ -142,7 +140,7 @@ def trial_key(
             "holdout": holdout,
             "seed": seed,
             "device": device_kind,
-            "dtype": dtype,
+            "dtype": arm.recipe.dtype,
             "measurement_version": MEASUREMENT_VERSION,
         }
     )
@@ -169,9 +167,8 @@ class Plan:
     attempt: int = 1
     run: int = 1
     """Number of the `run` record this work belongs to."""
-    keep_weights: bool = True
-    latency_ms: float | None = None
-    """What the timing of this candidate gave, for the record."""
+    known: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """Metrics of the candidate known before training: static cost and latency."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data; `plan_from` is the inverse."""
@@ -241,3 +238,50 @@ def record_from(tree: Mapping[str, Any]) -> TrialRecord:
     if known.get("failure") is not None:
         known["failure"] = Failure(known["failure"])
     return TrialRecord(**known)
+
+
+def record_of(
+    plan: Plan,
+    *,
+    seconds: float = 0.0,
+    failure: Failure | None = None,
+    error: str | None = None,
+    metrics: Mapping[str, float] | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the ledger's record of how `plan` ended: a trial's, or a timing's.
+
+    `details` stand beside the metrics of a timing: its protocol.
+    """
+    if plan.kind == "timing":
+        ended = {"metrics": metrics} if failure is None else {"failure": failure, "error": error}
+        tree: dict[str, Any] = plain(
+            {
+                "record": "timing",
+                "key": plan.key,
+                "digest": plan.arm.candidate.digest,
+                "device": plan.device,
+                "seconds": seconds,
+                "attempt": plan.attempt,
+                "run": plan.run,
+                **ended,
+                **(details or {}),
+            }
+        )
+        return tree
+    return TrialRecord(
+        key=plan.key,
+        state=State.COMPLETE if failure is None else State.FAILED,
+        arm=plan.arm.digest,
+        digest=plan.arm.candidate.digest,
+        seed=plan.seed,
+        params=plan.params,
+        candidate=plain(plan.arm.candidate),
+        recipe=plain(plan.arm.recipe),
+        metrics=metrics or {},
+        seconds=seconds,
+        attempt=plan.attempt,
+        run=plan.run,
+        failure=failure,
+        error=error,
+    ).to_json()

@@ -1,0 +1,156 @@
+"""The commands and their flags; each imports what it needs when it is called.
+
+Flags say where and how much; what can change a result stands in the space file.
+Exit codes: 0 done; 1 ran, but some trials failed; 2 bad input; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import enum
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gmsearch import __version__
+from gmsearch.errors import GmsearchError, InputError
+
+app = typer.Typer(
+    name="gmsearch",
+    help="Search and ablate gated image classifiers: accuracy by frequency band, against cost.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+SpaceFile = Annotated[
+    Path, typer.Argument(metavar="SPACE", help="The space file, such as spaces/x.yaml.")
+]
+DataRoot = Annotated[
+    Path | None,
+    typer.Option(help="Folder of the images; stands before GMSEARCH_DATA and the file's root."),
+]
+Study = Annotated[
+    str | None,
+    typer.Argument(help="Name of a study under studies/; without one, the study run last."),
+]
+
+
+class Engine(enum.StrEnum):
+    """What runs the trials."""
+
+    RAY = "ray"
+    SERIAL = "serial"
+
+
+@app.command()
+def run(
+    space: SpaceFile,
+    *,
+    engine: Annotated[
+        Engine, typer.Option(help="ray: several trials at once; serial: in this process.")
+    ] = Engine.RAY,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Trials at once; by default as many as CPUs or GPUs allow."),
+    ] = None,
+    data_root: DataRoot = None,
+) -> None:
+    """Train every candidate of SPACE with every seed; continues where it was interrupted."""
+    from gmsearch.cli.run import run_space
+
+    raise typer.Exit(run_space(space, engine.value, workers, data_root))
+
+
+@app.command()
+def report(
+    study: Study = None,
+    *,
+    pareto: Annotated[
+        bool, typer.Option("--pareto", help="The front over the objectives.")
+    ] = False,
+    ablation: Annotated[
+        bool, typer.Option("--ablation", help="Every arm against the baseline.")
+    ] = False,
+    curves: Annotated[bool, typer.Option("--curves", help="Metrics against epochs.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Where to write; by default reports/STUDY.")
+    ] = None,
+) -> None:
+    """Turn a study into tables and figures; without a flag, into all it can give."""
+    from gmsearch.cli.read import report_study
+
+    report_study(study, out, pareto=pareto, ablation=ablation, curves=curves)
+
+
+@app.command()
+def check(space: SpaceFile, *, data_root: DataRoot = None) -> None:
+    """Validate SPACE; print its candidates, its trials and the range of their cost."""
+    from gmsearch.cli.check import check_space
+
+    check_space(space, data_root)
+
+
+@app.command("list")
+def list_() -> None:
+    """List the studies of this folder."""
+    from gmsearch.cli.read import list_studies
+
+    list_studies()
+
+
+@app.command()
+def show(
+    study: Annotated[str, typer.Argument(help="Name of a study under studies/.")],
+    trial: Annotated[
+        str | None, typer.Argument(help="Key of a trial, or its beginning; without, all trials.")
+    ] = None,
+) -> None:
+    """Show the trials of a study, or one trial in full."""
+    from gmsearch.cli.read import show_trial, show_trials
+
+    if trial is None:
+        show_trials(study)
+    else:
+        show_trial(study, trial)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of space files, for editors that complete and check them."""
+    from gmsearch.cli.check import print_schema
+
+    print_schema()
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if wanted:
+        typer.echo(f"gmsearch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print and exit.")
+    ] = False,
+) -> None:
+    """Search and ablate gated image classifiers: accuracy by frequency band, against cost."""
+
+
+def main() -> None:
+    """Run the command line; turn what gmsearch raises into lines and an exit code."""
+    try:
+        app()
+    except InputError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(2)
+    except GmsearchError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        # The reader of a pipe, such as `head`, has seen enough.
+        sys.stderr.close()
+        sys.exit(0)

@@ -1,0 +1,218 @@
+"""What a person sees while a study runs: bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Self
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Column
+from rich.text import Text
+
+from gmsearch import trial
+from gmsearch.space import Space
+from gmsearch.trial import HOLDOUT, Plan
+
+_SHOWN_METRICS = 4
+
+
+class Lines:
+    """One line for every finished trial: for logs, pipes and continuous integration."""
+
+    def __init__(self, space: Space, console: Console, workers: int) -> None:
+        """Write to `console`; `workers` is how many trials run side by side."""
+        self.space = space
+        self.console = console
+        self._clock = _Clock(workers)
+        self._best = _Best(space)
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+
+    def planned(self, total: int, done: int) -> None:
+        """Take note of how much there is to do."""
+        self._clock.planned(total, done)
+
+    def started(self, plan: Plan) -> None:
+        """Take note of the time."""
+        self._clock.started(plan)
+
+    def progress(self, progress: trial.Progress) -> None:
+        """Say nothing: an epoch is not a line."""
+
+    def finished(self, plan: Plan, record: Mapping[str, Any]) -> None:
+        """Write what became of the plan."""
+        self._clock.finished(plan)
+        self._best.take(record)
+        head = f"[{self._clock.done}/{self._clock.total}]" if plan.kind == "trial" else "timed"
+        left = f" · {self._clock.left} left" if plan.kind == "trial" else ""
+        self.console.print(
+            f"{head} {name_of(self.space, plan)}: {_outcome(self.space, record)}{left}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+class Bars:
+    """A live table: a bar for every running trial, the time left and the best so far."""
+
+    def __init__(self, space: Space, console: Console, workers: int) -> None:
+        """Draw on `console`, a terminal; `workers` is how many trials run side by side."""
+        self.space = space
+        self._clock = _Clock(workers)
+        self._best = _Best(space)
+        self._console = console
+        self._all = Progress(
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console,
+        )
+        self._study = self._all.add_task(space.study, total=None, left="")
+        self._each = Progress(
+            TextColumn("{task.description}", table_column=Column(ratio=3, no_wrap=True)),
+            BarColumn(bar_width=16),
+            TextColumn("{task.fields[epoch]}"),
+            TextColumn("{task.fields[shown]}", table_column=Column(ratio=2, no_wrap=True)),
+            console=console,
+        )
+        self._tasks: dict[str, TaskID] = {}
+        self._live = Live(console=console, refresh_per_second=4, get_renderable=self._render)
+
+    def __enter__(self) -> Self:
+        """Take over the lower lines of the terminal."""
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the last state on the screen."""
+        self._live.stop()
+
+    def planned(self, total: int, done: int) -> None:
+        """Set the length of the study's bar."""
+        self._clock.planned(total, done)
+        self._all.update(self._study, total=total, completed=done)
+
+    def started(self, plan: Plan) -> None:
+        """Add a bar."""
+        self._clock.started(plan)
+        epochs = plan.arm.recipe.epochs if plan.kind == "trial" else None
+        self._tasks[plan.key] = self._each.add_task(
+            name_of(self.space, plan), total=epochs, epoch="", shown=""
+        )
+
+    def progress(self, progress: trial.Progress) -> None:
+        """Move a bar."""
+        self._each.update(
+            self._tasks[progress.key],
+            completed=progress.epoch,
+            epoch=f"{progress.epoch}/{progress.epochs}",
+            shown=_numbers(progress.metrics, list(progress.metrics)),
+        )
+
+    def finished(self, plan: Plan, record: Mapping[str, Any]) -> None:
+        """Take the bar away; a failure stays as a line above the bars."""
+        self._clock.finished(plan)
+        self._best.take(record)
+        self._each.remove_task(self._tasks.pop(plan.key))
+        self._all.update(self._study, completed=self._clock.done)
+        if "failure" in record:
+            outcome = _outcome(self.space, record)
+            self._live.console.print(f"{name_of(self.space, plan)}: {outcome}", markup=False)
+
+    def _render(self) -> Group:
+        self._all.update(self._study, left=f"{self._clock.left} left")
+        best = [Text(f"best so far  {self._best}", no_wrap=True)] if str(self._best) else []
+        return Group(self._all, self._each, *best)
+
+
+class _Clock:
+    """How many trials are finished, and how long the rest will take at the pace so far."""
+
+    def __init__(self, workers: int) -> None:
+        self.total = self.done = 0
+        self._workers = workers
+        self._starts: dict[str, float] = {}
+        self._seconds: list[float] = []
+
+    def planned(self, total: int, done: int) -> None:
+        self.total, self.done = total, done
+
+    def started(self, plan: Plan) -> None:
+        self._starts[plan.key] = time.monotonic()
+
+    def finished(self, plan: Plan) -> None:
+        elapsed = time.monotonic() - self._starts.pop(plan.key)
+        if plan.kind == "trial":
+            self.done += 1
+            self._seconds.append(elapsed)
+
+    @property
+    def left(self) -> str:
+        """The time left as h:mm:ss, `?` before the first trial has ended."""
+        if not self._seconds:
+            return "?"
+        mean = sum(self._seconds) / len(self._seconds)
+        running = sum(min(mean, time.monotonic() - start) for start in self._starts.values())
+        left = round((mean * (self.total - self.done) - running) / self._workers)
+        return f"{left // 3600}:{left // 60 % 60:02}:{left % 60:02}"
+
+
+class _Best:
+    """The best arm so far by the first objective, as the mean of its finished seeds."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+        self._objective = space.objectives[0]
+        prefix = HOLDOUT if space.selects() else ""
+        static = self._objective.metric in (*trial.STATIC_METRICS, *trial.TIMED_METRICS)
+        self._metric = self._objective.metric if static else prefix + self._objective.metric
+        self._values: dict[str, list[float]] = {}
+        self._names: dict[str, str] = {}
+
+    def take(self, record: Mapping[str, Any]) -> None:
+        value = record.get("metrics", {}).get(self._metric)
+        if record["record"] == "trial" and value is not None:
+            self._values.setdefault(record["arm"], []).append(value)
+            self._names[record["arm"]] = self._space.label(record["params"])
+
+    def __str__(self) -> str:
+        if not self._values:
+            return ""
+        means = {arm: sum(values) / len(values) for arm, values in self._values.items()}
+        best = min(means, key=lambda arm: means[arm] * self._objective.sign)
+        n = len(self._values[best])
+        return f"{self._names[best]}  {self._metric} {means[best]:.4g} (n={n})"
+
+
+def name_of(space: Space, plan: Plan) -> str:
+    """Return what a person calls the plan."""
+    label = space.label(plan.params) or "the one candidate"
+    return f"{label} seed {plan.seed}" if plan.kind == "trial" else f"{label} alone"
+
+
+def _outcome(space: Space, record: Mapping[str, Any]) -> str:
+    if "failure" in record:
+        last = str(record.get("error", "")).splitlines() or [""]
+        return f"FAILED ({record['failure']}) {last[-1]}"
+    metrics = record["metrics"]
+    if record["record"] == "timing":
+        interval = f"{metrics['latency_ms.low']:.3g} to {metrics['latency_ms.high']:.3g}"
+        note = ", disturbed" if record.get("disturbed") else ""
+        return f"{metrics['latency_ms']:.3g} ms ({interval}{note})"
+    names = [o.metric for o in space.objectives if o.metric not in trial.STATIC_METRICS]
+    return f"{_numbers(metrics, names)} in {record['seconds']:.1f} s"
+
+
+def _numbers(metrics: Mapping[str, float], names: list[str]) -> str:
+    shown = [name for name in names if metrics.get(name) is not None][:_SHOWN_METRICS]
+    return "  ".join(f"{name} {metrics[name]:.3g}" for name in shown)

@@ -1,0 +1,100 @@
+"""`gmsearch report`, `list` and `show`: reading what studies hold."""
+
+from __future__ import annotations
+
+import collections
+from pathlib import Path
+
+from rich.console import Console
+from rich.pretty import Pretty
+from rich.table import Table
+
+from gmsearch.driver import STUDIES
+from gmsearch.errors import InputError
+from gmsearch.ledger import Records, check_name, newest, read, studies
+from gmsearch.space import load_space
+from gmsearch.trial import STATIC_METRICS, TrialRecord
+
+REPORTS = Path("reports")
+
+
+def report_study(
+    study: str | None, out: Path | None, *, pareto: bool, ablation: bool, curves: bool
+) -> None:
+    """Write the report of a study and print its tables."""
+    from gmsearch.report import write_report
+
+    folder = newest(STUDIES) if study is None else _folder(study)
+    console = Console()
+    target = REPORTS / folder.name if out is None else out
+    written = write_report(
+        folder, target, pareto=pareto, ablation=ablation, curves=curves, console=console
+    )
+    names = ", ".join(path.name for path in written)
+    console.print(f"\nstudy {folder.name}: wrote {target}/{{{names}}}", highlight=False)
+
+
+def list_studies() -> None:
+    """Print a line for every study below the current folder."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("study", "trials", "states", "last start"):
+        table.add_column(name)
+    folders = studies(STUDIES)
+    if not folders:
+        raise InputError(f"{STUDIES} holds no study; `gmsearch run SPACE` makes one")
+    for folder in folders:
+        records = read(folder)
+        states = collections.Counter(trial.state for trial in records.trials.values())
+        named = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+        start = records.runs[-1]["started"] if records.runs else "never"
+        table.add_row(folder.name, str(len(records.trials)), named, start)
+    Console().print(table)
+
+
+def show_trials(study: str) -> None:
+    """Print a line for every trial of a study."""
+    folder = _folder(study)
+    space = load_space(folder / "space.yaml")
+    metrics = [o.metric for o in space.objectives]
+    table = Table(box=None, pad_edge=False)
+    for name in ("trial", "candidate", "seed", "state", *metrics):
+        table.add_column(name, justify="right" if name in (*metrics, "seed") else "left")
+    for trial in read(folder).trials.values():
+        state = f"{trial.state} {trial.failure}" if trial.failure else str(trial.state)
+        values = [_shown(trial.metrics.get(metric), metric) for metric in metrics]
+        label = space.label(trial.params)
+        table.add_row(trial.key, label, str(trial.seed), state, *values)
+    Console().print(table)
+
+
+def show_trial(study: str, key: str) -> None:
+    """Print one trial in full: candidate, recipe, metrics, how it ended and on what."""
+    records = read(_folder(study))
+    trial = _one(records, key)
+    run = next((run for run in records.runs if run["run"] == trial.run), {})
+    Console().print(Pretty({**trial.to_json(), "environment": run}, expand_all=True))
+
+
+def _one(records: Records, key: str) -> TrialRecord:
+    found = [trial for name, trial in records.trials.items() if name.startswith(key)]
+    if len(found) != 1:
+        what = "no trial" if not found else f"{len(found)} trials"
+        raise InputError(
+            f"{what} of {records.folder.name} begin with {key!r}; "
+            f"`gmsearch show {records.folder.name}` lists them"
+        )
+    return found[0]
+
+
+def _folder(study: str) -> Path:
+    folder = STUDIES / check_name(study)
+    if folder not in studies(STUDIES):
+        known = ", ".join(path.name for path in studies(STUDIES)) or "none"
+        raise InputError(f"{STUDIES} holds no study {study!r}; it holds {known}")
+    return folder
+
+
+def _shown(value: float | None, metric: str) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if metric in STATIC_METRICS else f"{value:.4g}"

@@ -1,0 +1,145 @@
+"""`gmsearch run`: from a space file to a finished study."""
+
+from __future__ import annotations
+
+import collections
+import logging
+import shlex
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Literal
+
+from rich.console import Console
+
+from gmsearch.cli.live import Bars, Lines
+from gmsearch.data import load
+from gmsearch.driver import STUDIES, Driver, Facts, open_study
+from gmsearch.environment import cpu_count, cpu_name
+from gmsearch.errors import InputError
+from gmsearch.space import Resources, Space, load_space
+from gmsearch.trial import State
+
+INTERRUPTED = 130
+
+
+def run_space(
+    path: Path, engine: Literal["ray", "serial"], workers: int | None, data_root: Path | None
+) -> int:
+    """Run the study of a space file to its end; return the exit code."""
+    console = Console(stderr=True)
+    logging.basicConfig(format="gmsearch: %(message)s", level=logging.WARNING)
+    space = load_space(path, data_root=data_root)
+    facts = facts_of(space)
+    pool = 1 if engine == "serial" else _workers(space.resources, workers)
+    view = (Bars if console.is_terminal else Lines)(space, console, pool)
+    try:
+        with (
+            _signals_as_interrupts(),
+            open_study(space, facts, view, engine=engine) as driver,
+        ):
+            driver.advance()
+            if driver.finished:
+                console.print(f"{space.study}: nothing to do, every trial is finished")
+                return _exit_code(driver, console)
+            with view:
+                _run(driver, engine, pool)
+            return _exit_code(driver, console)
+    except KeyboardInterrupt:
+        console.print(
+            f"interrupted; what finished is kept in {STUDIES / space.study}. Continue with:\n"
+            f"  {shlex.join(['gmsearch', *sys.argv[1:]])}",
+            highlight=False,
+            soft_wrap=True,
+        )
+        return INTERRUPTED
+
+
+def _run(driver: Driver, engine: str, workers: int) -> None:
+    if engine == "serial":
+        from gmsearch import engine_serial
+
+        engine_serial.run(driver)
+    else:
+        from gmsearch import engine_ray
+
+        engine_ray.run(driver, workers=workers)
+
+
+def facts_of(space: Space) -> Facts:
+    """Find out what the driver must know; decodes the data if that was not done before.
+
+    Raises:
+        DataError: the data set is missing or damaged.
+        InputError: a GPU is asked for where there is none.
+    """
+    data = load(space.data)
+    device = device_name = "cpu"
+    if space.resources.gpus:
+        # Only a GPU needs torch here; the workers bring their own.
+        import torch
+
+        from gmsearch.runner import require_device
+
+        device = require_device(space.resources.gpus)
+        device_name = torch.cuda.get_device_name()
+    else:
+        device_name = cpu_name()
+    return Facts(
+        data_identity=data.identity,
+        classes=len(data.classes),
+        resolution=data.resolution,
+        device=device,
+        device_name=device_name,
+    )
+
+
+def _workers(resources: Resources, asked: int | None) -> int:
+    """Return how many trials run at once: as many as asked, or as the machine has room for.
+
+    Raises:
+        InputError: not even one trial has room, or more were asked for than have.
+    """
+    room = cpu_count() // resources.cpus
+    if room == 0:
+        raise InputError(
+            f"resources.cpus is {resources.cpus}, but there are {cpu_count()} here; lower it"
+        )
+    if resources.gpus:
+        import torch
+
+        room = min(room, int(torch.cuda.device_count() / resources.gpus))
+    if asked is not None and asked > room:
+        raise InputError(f"--workers {asked}: there is room for {room} trials at once")
+    return room if asked is None else asked
+
+
+@contextmanager
+def _signals_as_interrupts() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end a run as Ctrl-C does, keeping what finished."""
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _exit_code(driver: Driver, console: Console) -> int:
+    """Say how the study stands; return 1 where a trial failed."""
+    states = collections.Counter(trial.state for trial in driver.trials)
+    summary = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    console.print(f"{driver.space.study}: {summary or 'no trial'}; `gmsearch report` shows them")
+    if driver.stopped is not None:
+        console.print(f"stopped: {driver.stopped}")
+        return 1
+    return 1 if states[State.FAILED] else 0

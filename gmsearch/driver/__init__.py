@@ -1,0 +1,9 @@
+"""The loop of a study, and what opens it; see `loop` for the loop."""
+
+from __future__ import annotations
+
+from gmsearch.driver.judge import Facts, static_cost
+from gmsearch.driver.loop import Driver, Watch
+from gmsearch.driver.study import STUDIES, open_study
+
+__all__ = ["STUDIES", "Driver", "Facts", "Watch", "open_study", "static_cost"]

@@ -1,0 +1,163 @@
+"""What is known of an arm before training, and whether it may be trained at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections.abc import Mapping
+from typing import Any
+
+from gmsearch.candidate import Arm, Candidate, GmNet, digest
+from gmsearch.cost import cost
+from gmsearch.ledger import Records
+from gmsearch.space import Space
+from gmsearch.trial import (
+    HOLDOUT,
+    STATIC_METRICS,
+    TIMED_METRICS,
+    Constraint,
+    State,
+    trial_key,
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Facts:
+    """What the driver must know of data and device, found out once per start."""
+
+    data_identity: str
+    classes: int
+    resolution: int
+    device: str
+    """A torch device string."""
+    device_name: str
+    """The processor's or the GPU's name; latencies of two names are never mixed."""
+
+
+class Judge:
+    """Static costs, timings and constraints of arms, from the space and the ledger's records."""
+
+    def __init__(self, space: Space, facts: Facts, records: Records) -> None:
+        """Keep what is judged by; `records` is read anew at every question."""
+        self.space = space
+        self.facts = facts
+        self.records = records
+        self.baseline = space.arm(space.baseline) if space.baseline is not None else None
+        self.timed = any(
+            wanted.metric in TIMED_METRICS for wanted in (*space.objectives, *space.constraints)
+        )
+        self._static: dict[Candidate, dict[str, float]] = {}
+
+    def static(self, candidate: Candidate) -> dict[str, float]:
+        """Return the static metrics of `candidate`, counted once."""
+        if candidate not in self._static:
+            self._static[candidate] = static_cost(
+                candidate, classes=self.facts.classes, resolution=self.facts.resolution
+            )
+        return self._static[candidate]
+
+    def known(self, arm: Arm) -> dict[str, float]:
+        """Return all that is known of `arm` before training: static metrics, and its latency."""
+        timing = self.records_of_timing().get(self.timing_key(arm), {})
+        measured = timing.get("metrics", {})
+        latency = {name: measured[name] for name in TIMED_METRICS if name in measured}
+        return {**self.static(arm.candidate), **latency}
+
+    def violations(self, arm: Arm) -> dict[str, float]:
+        """Return by how much `arm` breaks each constraint that can be judged before training.
+
+        A latency breaks its bound only if the lower end of its interval does. A latency that
+        could not be measured is not judged here.
+        """
+        found = {}
+        for constraint in self.space.constraints:
+            value = self._value(constraint, arm)
+            if value is None:
+                continue
+            excess = constraint.excess(value, self._baseline_value(constraint))
+            if excess > 0:
+                found[constraint.metric] = excess
+        return found
+
+    def timing_key(self, arm: Arm) -> str:
+        """Return what a latency belongs to: the candidate, and all that a clock could see."""
+        return digest(
+            {
+                "candidate": arm.candidate.digest,
+                "classes": self.facts.classes,
+                "resolution": self.facts.resolution,
+                "device": self.facts.device_name,
+                "threads": self.space.resources.cpus,
+            }
+        )
+
+    def trial_key(self, arm: Arm, seed: int) -> str:
+        """Return the key of the trial of `arm` with `seed`."""
+        return trial_key(
+            arm,
+            data_identity=self.facts.data_identity,
+            holdout=self.space.data.holdout,
+            seed=seed,
+            device_kind=self.facts.device,
+        )
+
+    def objective(self, arm: Arm, metric: str) -> float | None:
+        """Return what selection sees of `arm`: a metric known before training, or a mean.
+
+        Trained metrics are of the holdout where the method selects. None where a seed is missing.
+        """
+        known = self.known(arm)
+        if metric in known or metric in (*STATIC_METRICS, *TIMED_METRICS):
+            return known.get(metric)
+        return self._mean(arm, f"{HOLDOUT}{metric}" if self.space.selects() else metric)
+
+    def excesses(self, arm: Arm) -> tuple[float, ...]:
+        """Return by how much `arm`, trained, breaks every constraint; <= 0 where it holds."""
+        found = []
+        for constraint in self.space.constraints:
+            value = self.objective(arm, constraint.metric)
+            if value is not None:
+                found.append(constraint.excess(value, self._baseline_value(constraint)))
+        return tuple(found)
+
+    def _mean(self, arm: Arm, metric: str) -> float | None:
+        """Return the mean of a trained metric over the seeds; None unless all are COMPLETE."""
+        trials = [
+            self.records.trials.get(self.trial_key(arm, seed)) for seed in self.space.search.seeds
+        ]
+        values = [
+            t.metrics[metric]
+            for t in trials
+            if t is not None and t.state is State.COMPLETE and metric in t.metrics
+        ]
+        return statistics.fmean(values) if len(values) == len(trials) else None
+
+    def records_of_timing(self) -> dict[str, Mapping[str, Any]]:
+        """Return the last timing record by key."""
+        return {timing["key"]: timing for timing in self.records.timings}
+
+    def _value(self, constraint: Constraint, arm: Arm) -> float | None:
+        if constraint.static:
+            return self.static(arm.candidate)[constraint.metric]
+        if constraint.timed:
+            timing = self.records_of_timing().get(self.timing_key(arm), {})
+            metrics = timing.get("metrics")
+            if isinstance(metrics, dict):
+                value: float = metrics[f"{constraint.metric}.low"]
+                return value
+        return None
+
+    def _baseline_value(self, constraint: Constraint) -> float | None:
+        return None if self.baseline is None else self.objective(self.baseline, constraint.metric)
+
+
+def static_cost(candidate: Candidate, *, classes: int, resolution: int) -> dict[str, float]:
+    """Return the static metrics: closed form for our networks, counted by fvcore for timm's."""
+    if isinstance(candidate, GmNet):
+        return dict(cost(candidate, num_classes=classes, resolution=resolution).metrics())
+    # Torch is loaded for a model of timm only; our own families are counted without it.
+    from gmsearch.measured_cost import measured_cost
+    from gmsearch.models import build
+
+    counted, _ = measured_cost(build(candidate, num_classes=classes, seed=0), resolution)
+    return dict(counted.metrics())

@@ -1,0 +1,321 @@
+"""The one loop of a study: ask, cost, timing, trials, tell, ledger.
+
+The driver hands out plans and takes in records; engines are pools that run the plans. What is
+to be done next follows from the ledger alone, so that a study continued after any interruption
+takes the same path as one that never stopped. It needs neither torch nor ray.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from gmsearch.candidate import Arm, plain
+from gmsearch.driver.judge import Facts, Judge
+from gmsearch.ledger import Ledger
+from gmsearch.search import Outcome, Proposal, sampler
+from gmsearch.space import Space
+from gmsearch.trial import Failure, Plan, Progress, State, TrialRecord, record_of
+
+MAX_ATTEMPTS = 3
+"""A trial that failed through no fault of its candidate is tried this often in all."""
+
+_FRUITLESS_ASKS = 1000
+_TRIALS_BEFORE_SHARE = 10
+
+
+class Watch(Protocol):
+    """Who wants to know how a study goes: a live view, or plain lines."""
+
+    def planned(self, total: int, done: int) -> None:
+        """Say how many trials the study has, as far as known, and how many are finished."""
+
+    def started(self, plan: Plan) -> None:
+        """Say that a plan was handed to a worker."""
+
+    def progress(self, progress: Progress) -> None:
+        """Say how far a trial is."""
+
+    def finished(self, plan: Plan, record: Mapping[str, Any]) -> None:
+        """Say how a plan ended."""
+
+
+class Driver:
+    """The state of a running study between the sampler, the ledger and a pool of workers."""
+
+    def __init__(
+        self, space: Space, ledger: Ledger, facts: Facts, watch: Watch, *, start: dict[str, Any]
+    ) -> None:
+        """Take up the study where its ledger stands.
+
+        Args:
+            space: what to search.
+            ledger: open, locked by this process.
+            facts: of data and device.
+            watch: is told of every step.
+            start: the `run` record of this start, written before the first plan is handed out,
+                so that a start that finds nothing to do leaves no trace.
+        """
+        self.space = space
+        self.stopped: str | None = None
+        """Why the study stopped before its end, if it did."""
+        self._ledger = ledger
+        self._judge = Judge(space, facts, ledger.records)
+        self._watch = watch
+        self._run = len(ledger.records.runs) + 1
+        self._start: dict[str, Any] | None = {"record": "run", "run": self._run, **start}
+        self._proposals = [_proposal(record) for record in ledger.records.asks]
+        self._arms = [space.arm(p.assignment) for p in self._proposals]
+        self._told = 0
+        self._asked_before = bool(self._proposals)
+        self._sampler = sampler(space)
+        self._pending: deque[Plan] = deque()
+        self._running: dict[str, Plan] = {}
+        self._exhausted = False
+
+    @property
+    def trials(self) -> list[TrialRecord]:
+        """The trials of the study so far, of this start and all before."""
+        return list(self._ledger.records.trials.values())
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many trials there are, as far as known, and how many of them are finished."""
+        seeds, known = len(self.space.search.seeds), len(self._trainable())
+        total = max(known, self.space.search.candidates or 0) * seeds
+        return total, known * seeds - len(self._trials())
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to hand out and nothing on its way."""
+        return self._exhausted and not self._running and not self._pending
+
+    def next(self) -> Plan | None:
+        """Return the next plan; None while others must end first, or at the end.
+
+        A timing is handed out only when nothing else is running, and nothing beside it.
+        """
+        if not self._pending and not self._running:
+            self.advance()
+        if not self._pending or any(p.kind == "timing" for p in self._running.values()):
+            return None
+        if self._pending[0].kind == "timing" and self._running:
+            return None
+        if self._start is not None:
+            self._ledger.append(self._start)
+            self._start = None
+        plan = self._pending.popleft()
+        self._running[plan.key] = plan
+        self._watch.started(plan)
+        return plan
+
+    def progress(self, progress: Progress) -> None:
+        """Pass on how far a trial is."""
+        self._watch.progress(progress)
+
+    def finish(self, plan: Plan) -> None:
+        """Take in the record the worker left in the spool; without one, the worker was lost."""
+        spooled = [r for r in self._ledger.take_spool() if r["key"] == plan.key]
+        record = spooled[-1] if spooled else _lost(plan)
+        if not spooled:
+            self._ledger.append(record)
+        del self._running[plan.key]
+        self._watch.finished(plan, record)
+        self._stop_if_too_many_failed()
+
+    def advance(self) -> None:
+        """Fill the queue with what is missing; tell and ask when nothing is."""
+        while not self._exhausted:
+            self._pending.extend(self._timings())
+            if not self._pending:
+                self._record_infeasible()
+                self._pending.extend(self._trials())
+            self._watch.planned(*self.counts)
+            if self._pending:
+                return
+            self._tell()
+            self._exhausted = not self._ask()
+
+    def _trainable(self) -> dict[str, tuple[Arm, Mapping[str, Any]]]:
+        """Return the arms asked for that break no constraint known yet, by digest, in order."""
+        found: dict[str, tuple[Arm, Mapping[str, Any]]] = {}
+        for proposal, arm in zip(self._proposals, self._arms, strict=True):
+            if arm.digest not in found and not self._judge.violations(arm):
+                found[arm.digest] = (arm, proposal.assignment)
+        return found
+
+    def _timings(self) -> list[Plan]:
+        """Return the timings that are due, the baseline's first."""
+        if not self._judge.timed:
+            return []
+        arms = list(self._trainable().values())
+        if self._judge.baseline is not None and self.space.baseline is not None:
+            arms.insert(0, (self._judge.baseline, self.space.baseline))
+        done = self._judge.records_of_timing()
+        plans: dict[str, Plan] = {}
+        for arm, params in arms:
+            key = self._judge.timing_key(arm)
+            attempt = _next_attempt(done.get(key))
+            if attempt is not None and key not in plans:
+                plans[key] = self._plan("timing", key, arm, params, seed=0, attempt=attempt)
+        return list(plans.values())
+
+    def _record_infeasible(self) -> None:
+        """Write down what broke a constraint before training, once."""
+        written = {record["number"] for record in self._ledger.records.infeasible}
+        for proposal, arm in zip(self._proposals, self._arms, strict=True):
+            broken = self._judge.violations(arm)
+            if broken and proposal.number not in written:
+                self._ledger.append(
+                    {
+                        "record": "infeasible",
+                        "number": proposal.number,
+                        "arm": arm.digest,
+                        "digest": arm.candidate.digest,
+                        "params": plain(proposal.assignment),
+                        "metrics": self._judge.known(arm),
+                        "violations": broken,
+                        "run": self._run,
+                    }
+                )
+
+    def _trials(self) -> list[Plan]:
+        """Return the trials that are due: all arms with one seed before the next seed."""
+        plans = []
+        for seed in self.space.search.seeds:
+            for arm, params in self._trainable().values():
+                key = self._judge.trial_key(arm, seed)
+                trial = self._ledger.records.trials.get(key)
+                attempt = _next_attempt(trial.to_json() if trial else None)
+                if attempt is not None:
+                    plans.append(self._plan("trial", key, arm, params, seed=seed, attempt=attempt))
+        return plans
+
+    def _plan(
+        self, kind: Any, key: str, arm: Arm, params: Any, *, seed: int, attempt: int
+    ) -> Plan:
+        return Plan(
+            kind=kind,
+            key=key,
+            arm=arm,
+            params=params,
+            seed=seed,
+            data=self.space.data,
+            data_identity=self._judge.facts.data_identity,
+            bands=self.space.bands,
+            device=self._judge.facts.device,
+            threads=self.space.resources.cpus,
+            study_dir=str(self._ledger.folder.resolve()),
+            attempt=attempt,
+            run=self._run,
+            known=self._judge.known(arm),
+        )
+
+    def _ask(self) -> bool:
+        """Ask for a batch and write it down; False when there is nothing more to try."""
+        wanted, trained = self.space.search.candidates, len(self._trainable())
+        room = None if wanted is None else wanted - trained
+        fruitless = len(self._proposals) - trained
+        if room is not None and room <= 0:
+            return False
+        if wanted is not None and fruitless > _FRUITLESS_ASKS + 10 * trained:
+            self.stopped = (
+                f"{fruitless} of {len(self._proposals)} proposals broke a constraint or were "
+                "repeats; loosen the constraints or ask for fewer candidates"
+            )
+            return False
+        batch = self._sampler.ask(room)
+        for proposal in batch:
+            arm = self.space.arm(proposal.assignment)
+            self._proposals.append(proposal)
+            self._arms.append(arm)
+            self._ledger.append(
+                {
+                    "record": "ask",
+                    "number": proposal.number,
+                    "params": plain(proposal.assignment),
+                    "arm": arm.digest,
+                    "attributes": proposal.attributes,
+                }
+            )
+        return bool(batch)
+
+    def _tell(self) -> None:
+        """Tell the outcomes of the proposals not yet told, in the order they were asked."""
+        fresh = self._proposals[self._told :]
+        outcomes = [
+            self._outcome(proposal, arm)
+            for proposal, arm in zip(fresh, self._arms[self._told :], strict=True)
+        ]
+        if self._asked_before:
+            self._sampler.replay(fresh, outcomes)
+            self._asked_before = False
+        else:
+            for outcome in outcomes:
+                self._sampler.tell(outcome)
+        self._told = len(self._proposals)
+
+    def _outcome(self, proposal: Proposal, arm: Arm) -> Outcome:
+        """Return what the sampler is told of an arm: the mean over its seeds."""
+        broken = self._judge.violations(arm)
+        if broken:
+            return Outcome(
+                number=proposal.number,
+                state="infeasible",
+                values=None,
+                violations=tuple(broken.values()),
+            )
+        values = [self._judge.objective(arm, wanted.metric) for wanted in self.space.objectives]
+        known = tuple(value for value in values if value is not None)
+        if len(known) < len(values):
+            return Outcome(number=proposal.number, state="failed", values=None, violations=())
+        return Outcome(
+            number=proposal.number,
+            state="complete",
+            values=known,
+            violations=self._judge.excesses(arm),
+        )
+
+    def _stop_if_too_many_failed(self) -> None:
+        limit = self.space.search.max_failed
+        if limit is None:
+            return
+        trials = self._ledger.records.trials
+        failed = sum(trial.state is State.FAILED for trial in trials.values())
+        if isinstance(limit, float):
+            # A share of a handful of trials says nothing.
+            exceeded = len(trials) >= _TRIALS_BEFORE_SHARE and failed > limit * len(trials)
+        else:
+            exceeded = failed > limit
+        if exceeded:
+            self.stopped = f"{failed} of {len(trials)} trials failed, more than search.max_failed"
+            self._pending.clear()
+            self._exhausted = True
+
+
+def _proposal(record: Mapping[str, Any]) -> Proposal:
+    params = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in record["params"].items()
+    }
+    return Proposal(number=record["number"], assignment=params, attributes=record["attributes"])
+
+
+def _next_attempt(record: Mapping[str, Any] | None) -> int | None:
+    """Return the number of the attempt that is due; None where there is a final record."""
+    if record is None:
+        return 1
+    failure = record.get("failure")
+    if failure is None or not Failure(failure).retried or record["attempt"] >= MAX_ATTEMPTS:
+        return None
+    return int(record["attempt"]) + 1
+
+
+def _lost(plan: Plan) -> dict[str, Any]:
+    """Return the record of a plan whose worker ended without leaving one."""
+    return record_of(
+        plan,
+        failure=Failure.INFRASTRUCTURE,
+        error="the worker ended without a record: killed, out of memory, or its node was lost",
+    )

@@ -1,0 +1,69 @@
+"""What a number was measured with: packages, machine, commit. Needs neither torch nor ray."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = ("gmsearch", "torch", "torchvision", "timm", "fvcore", "ray", "optuna", "numpy")
+
+
+def describe() -> dict[str, Any]:
+    """Return packages, Python, system, processor, driver and git commit as plain data."""
+    return {
+        "packages": {name: version for name in _PACKAGES if (version := _version(name))},
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": cpu_name(),
+        "cpus": cpu_count(),
+        "nvidia_driver": _nvidia_driver(),
+        "commit": _commit(),
+        "command": sys.argv,
+    }
+
+
+def cpu_name() -> str:
+    """Return the processor's model name where the system tells it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def cpu_count() -> int:
+    """Return how many CPUs this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _nvidia_driver() -> str | None:
+    version = Path("/proc/driver/nvidia/version")
+    if not version.is_file():
+        return None
+    return version.read_text(encoding="utf-8").splitlines()[0].strip()
+
+
+def _commit() -> str | None:
+    """Return the commit of the current folder, `-dirty` behind it where files differ."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    command = [git, "describe", "--always", "--dirty", "--abbrev=12", "--exclude", "*"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - fixed
+    return done.stdout.strip() or None
