@@ -1,0 +1,181 @@
+"""Decoded data sets on disk: written once per machine, memory-mapped by every process.
+
+`cache_dir()/<identity>/` holds images and labels of both splits as .npy files and `meta.json`
+with their sizes and digests. It is built beside its place under a lock and renamed, so that it is
+whole or absent; one that is damaged all the same is built again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import filelock
+import numpy as np
+import platformdirs
+
+from gmsearch.data import holdout
+from gmsearch.data.source import Source, Split, check_labels, file_digest
+from gmsearch.errors import DataError
+
+_SCHEMA = 1
+_ROWS = 512
+_FILES = ("train_images", "train_labels", "evaluation_images", "evaluation_labels")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Decoded:
+    """A data set as the cache keeps it; images uint8 (N, S, S, 3), maps of the files.
+
+    The maps are copy-on-write: torch takes them without a warning or a copy, and what a process
+    writes into one neither reaches the file nor any other process.
+    """
+
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    evaluation_images: np.ndarray
+    evaluation_labels: np.ndarray
+    classes: tuple[str, ...]
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+def cache_dir() -> Path:
+    """Return the folder of the decode cache: GMSEARCH_CACHE, else the user's cache folder."""
+    named = os.environ.get("GMSEARCH_CACHE")
+    return Path(named) if named else platformdirs.user_cache_path("gmsearch")
+
+
+def ensure(identity: str, source: Callable[[], Source], where: str) -> None:
+    """Decode a data set into the cache unless it is there and whole, byte for byte.
+
+    Raises:
+        DataError: For data that cannot be decoded, or a cache that cannot be written.
+    """
+    folder = cache_dir()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(folder / f"{identity}.lock"):
+            if not _whole(folder / identity):
+                _build(folder, identity, source(), where)
+    except OSError as error:
+        raise DataError(
+            f"the decode cache {folder} cannot be written ({error.strerror or error}); "
+            "set GMSEARCH_CACHE to a folder with space and rights"
+        ) from error
+
+
+def open_decoded(identity: str) -> Decoded | None:
+    """Map a data set; None where it is missing or its files have other sizes than written."""
+    folder = cache_dir() / identity
+    meta = _meta(folder)
+    if meta is None:
+        return None
+    try:
+        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in _FILES}
+    except (OSError, ValueError, EOFError):
+        return None
+    return Decoded(
+        **arrays,
+        classes=tuple(meta["classes"]),
+        mean=tuple(meta["mean"]),
+        std=tuple(meta["std"]),
+    )
+
+
+def _meta(folder: Path) -> dict[str, Any] | None:
+    """Return the description of a cached data set whose files have the sizes it states."""
+    try:
+        meta: dict[str, Any] = json.loads((folder / "meta.json").read_text())
+        sizes = {name: (folder / f"{name}.npy").stat().st_size for name in _FILES}
+        sound = meta["schema"] == _SCHEMA and sizes == {
+            name: meta["files"][name]["bytes"] for name in _FILES
+        }
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return meta if sound else None
+
+
+def _whole(folder: Path) -> bool:
+    meta = _meta(folder)
+    return meta is not None and all(
+        file_digest(folder / f"{name}.npy") == meta["files"][name]["sha256"] for name in _FILES
+    )
+
+
+def _build(folder: Path, identity: str, source: Source, where: str) -> None:
+    check_labels(source, where)
+    building = folder / f".{identity}.building"
+    for remains in (building, folder / identity):
+        shutil.rmtree(remains, ignore_errors=True)
+    building.mkdir()
+    try:
+        places = holdout.positions(source.train.labels, identity)
+        train = _write(building / "train", source.train, places)
+        places = np.arange(len(source.evaluation.labels))
+        evaluation = _write(building / "evaluation", source.evaluation, places)
+        if train.shape[1] != evaluation.shape[1]:
+            raise DataError(
+                f"{where}: training images have {train.shape[1]} pixels a side, evaluation images "
+                f"{evaluation.shape[1]}; set data.resolution to bring them to one size"
+            )
+        mean, std = _moments(train)
+        if min(std) == 0:
+            raise DataError(f"{where}: a channel is the same in all training images; add others")
+        meta = {
+            "schema": _SCHEMA,
+            "classes": source.classes,
+            "mean": mean,
+            "std": std,
+            "files": {
+                name: {
+                    "bytes": (building / f"{name}.npy").stat().st_size,
+                    "sha256": file_digest(building / f"{name}.npy"),
+                }
+                for name in _FILES
+            },
+        }
+        (building / "meta.json").write_text(json.dumps(meta))
+        building.replace(folder / identity)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _write(stem: Path, split: Split, places: np.ndarray) -> np.ndarray:
+    """Write images and labels of one split, each at its place; return the images' map."""
+    images: np.memmap | None = None
+    start = 0
+    for chunk in split.chunks():
+        if images is None:
+            images = np.lib.format.open_memmap(
+                f"{stem}_images.npy", "w+", np.uint8, (len(places), *chunk.shape[1:])
+            )
+        images[places[start : start + len(chunk)]] = chunk
+        start += len(chunk)
+    if images is None or start != len(places):
+        raise DataError(f"{start} images for {len(places)} labels: the files changed meanwhile")
+    images.flush()
+    labels = np.empty(len(places), dtype=np.int64)
+    labels[places] = split.labels
+    np.save(f"{stem}_labels.npy", labels)
+    return images
+
+
+def _moments(images: np.ndarray) -> tuple[list[float], list[float]]:
+    """Return mean and standard deviation of the pixels per channel, in 0..1, from exact sums."""
+    counts = np.zeros((3, 256), dtype=np.int64)
+    for start in range(0, len(images), _ROWS):
+        for channel, pixels in enumerate(np.moveaxis(images[start : start + _ROWS], 3, 0)):
+            counts[channel] += np.bincount(pixels.ravel(), minlength=256)
+    values = np.arange(256)
+    n = int(counts[0].sum())
+    first = [int(total) for total in counts @ values]
+    second = [int(total) for total in counts @ values**2]
+    mean = [a / (n * 255) for a in first]
+    std = [(n * b - a * a) ** 0.5 / (n * 255) for a, b in zip(first, second, strict=True)]
+    return mean, std

@@ -1,0 +1,111 @@
+"""From a data spec to arrays: prepare once per machine, load in every process."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from gmsearch.candidate import DataSpec, Spectral
+from gmsearch.data import cache, holdout, spectral
+from gmsearch.data.source import Source
+from gmsearch.errors import DataError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ImageSet:
+    """Labelled images."""
+
+    images: np.ndarray
+    """uint8 (N, S, S, 3); may be a read-only map of a file."""
+    labels: np.ndarray
+    """int64 (N,), from 0."""
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.labels)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Dataset:
+    """One data set with its three splits; train and holdout are parts of the training split."""
+
+    train: ImageSet
+    holdout: ImageSet
+    evaluation: ImageSet
+    classes: tuple[str, ...]
+    mean: tuple[float, float, float]
+    """Of the pixels of train and holdout, per channel, in 0..1."""
+    std: tuple[float, float, float]
+    """Population standard deviation of the same pixels."""
+    identity: str
+    """Digest of what determines the pixels; the holdout's share is not part of it."""
+    resolution: int
+    """Height and width in pixels."""
+    chance: float
+    """Share of the most frequent class of the evaluation split."""
+
+
+def prepare(spec: DataSpec) -> str:
+    """Decode a data set into the cache unless it is there; return its identity.
+
+    Raises:
+        DataError: For data that is missing, empty, damaged or of another form, naming the file.
+        FieldError: For parameters of `spectral` that give no data set.
+    """
+    identity = _identity(spec)
+    cache.ensure(identity, lambda: _source(spec), _where(spec))
+    return identity
+
+
+def load(spec: DataSpec) -> Dataset:
+    """Return a data set memory-mapped from the cache, prepared if need be.
+
+    Raises:
+        DataError: As `prepare`, and for a holdout that leaves a class untrained.
+        FieldError: As `prepare`.
+    """
+    identity = _identity(spec)
+    decoded = cache.open_decoded(identity)
+    if decoded is None:
+        cache.ensure(identity, lambda: _source(spec), _where(spec))
+        decoded = cache.open_decoded(identity)
+    if decoded is None:
+        raise DataError(
+            f"the decode cache {cache.cache_dir() / identity} was damaged while it was read; "
+            "run again, or set GMSEARCH_CACHE to a local folder"
+        )
+    held = holdout.size(decoded.train_labels, spec.holdout)
+    images, labels = decoded.train_images, decoded.train_labels
+    evaluation = decoded.evaluation_labels
+    return Dataset(
+        train=ImageSet(images=images[held:], labels=labels[held:]),
+        holdout=ImageSet(images=images[:held], labels=labels[:held]),
+        evaluation=ImageSet(images=decoded.evaluation_images, labels=evaluation),
+        classes=decoded.classes,
+        mean=decoded.mean,
+        std=decoded.std,
+        identity=identity,
+        resolution=images.shape[1],
+        chance=float(np.bincount(evaluation).max() / len(evaluation)),
+    )
+
+
+def _identity(spec: DataSpec) -> str:
+    if isinstance(spec, Spectral):
+        return spectral.identity(spec)
+    from gmsearch.data import parquet
+
+    return parquet.identity(spec)
+
+
+def _source(spec: DataSpec) -> Source:
+    if isinstance(spec, Spectral):
+        return spectral.source(spec)
+    from gmsearch.data import parquet
+
+    return parquet.source(spec)
+
+
+def _where(spec: DataSpec) -> str:
+    return spec.name if isinstance(spec, Spectral) else spec.root

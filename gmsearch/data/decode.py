@@ -1,0 +1,108 @@
+"""Encoded images to uint8 RGB arrays of one size.
+
+Grey images become three equal channels, 16-bit grey is scaled to 8 bits, CMYK is converted
+without a colour profile, palettes are looked up, alpha is dropped, the first frame of an animation
+is taken, and a camera's orientation mark is not applied: what torchvision's and timm's loaders do,
+but for 16 bits, which they saturate.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from PIL import Image
+
+from gmsearch.errors import DataError
+
+DECODE_VERSION = 1
+"""Raised when the same bytes give other pixels; part of the data's identity."""
+
+_CHUNK = 512
+
+
+def decoded(encoded: Iterable[tuple[str, bytes]], resolution: int | None) -> Iterator[np.ndarray]:
+    """Decode images on all processors of this process, in order.
+
+    Args:
+        encoded: Name and bytes of every image; names are for messages.
+        resolution: Side to resize and crop to; none demands squares of one size.
+
+    Yields:
+        uint8 arrays (n, S, S, 3).
+
+    Raises:
+        DataError: Naming the first image that is damaged or of a size that does not fit.
+    """
+    first: tuple[str, int] | None = None
+    remaining = iter(encoded)
+    with ThreadPoolExecutor(_processors()) as pool:
+        while chunk := list(itertools.islice(remaining, _CHUNK)):
+            arrays = list(pool.map(lambda item: decode(item[0], item[1], resolution), chunk))
+            first = first or (chunk[0][0], len(arrays[0]))
+            for (name, _), array in zip(chunk, arrays, strict=True):
+                if len(array) != first[1]:
+                    raise DataError(
+                        f"{name} has {len(array)} pixels a side, {first[0]} has {first[1]}; "
+                        "set data.resolution to bring them to one size"
+                    )
+            yield np.stack(arrays)
+
+
+def decode(name: str, data: bytes, resolution: int | None) -> np.ndarray:
+    """Return one image as uint8 RGB (S, S, 3); raises DataError naming it."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            image.load()
+            pixels = _rgb(image)
+    except Exception as error:  # Pillow's decoders raise nearly every kind on damaged bytes
+        raise DataError(f"{name} cannot be decoded ({error}); replace or remove it") from error
+    return np.asarray(fit(name, pixels, resolution))
+
+
+def fit(name: str, image: Image.Image, resolution: int | None) -> Image.Image:
+    """Resize the shorter side to `resolution` (antialiased bicubic), crop the centre.
+
+    Smaller images are refused: enlarged, their high bands would be empty.
+    """
+    width, height = image.size
+    if resolution is None:
+        if width != height:
+            raise DataError(
+                f"{name} is {width}x{height}, not square; set data.resolution to crop it"
+            )
+        return image
+    short = min(width, height)
+    if short < resolution:
+        raise DataError(
+            f"{name} is {width}x{height}, smaller than data.resolution {resolution}; enlarging "
+            f"would leave its high frequencies empty; set {short} or less, or remove it"
+        )
+    width, height = width * resolution // short, height * resolution // short
+    if (width, height) != image.size:
+        image = image.resize((width, height), Image.Resampling.BICUBIC)
+    left, top = round((width - resolution) / 2), round((height - resolution) / 2)
+    return image.crop((left, top, left + resolution, top + resolution))
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):
+        wide = np.asarray(image, dtype=np.int64)
+        if wide.min() < 0 or wide.max() > 65535:
+            raise ValueError("more than 16 bits a channel")
+        image = Image.fromarray(((wide + 128) // 257).astype(np.uint8))
+    elif image.mode == "F":
+        raise ValueError("floating-point pixels")
+    elif image.mode == "P":
+        image = image.convert("RGBA")  # else Pillow warns where the palette has transparency
+    return image.convert("RGB")
+
+
+def _processors() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

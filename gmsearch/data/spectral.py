@@ -1,0 +1,246 @@
+"""The generated data set `spectral`, whose class lies partly in low, partly in high frequencies.
+
+A positive control for band metrics: what a perfect classifier scores in each band is known
+(`ceilings`). It is synthetic; its numbers say something about bands, nothing about photographs.
+
+An image of side R is a 1/f background (amplitude falling with the radius, phases random) plus two
+cues, each there with a probability of its own and otherwise missing: a *shape* made of three
+waves of radius below R/8, in phase at a random place so that they form a smooth lump, and a
+*texture* of one wave of radius R/4 to 3R/8 (in bins of the DFT; 4, 8 and 12 at 32 pixels). The
+Fourier supports of the two are disjoint. Position, colour, contrast and mean colour are random.
+All patterns are left-right symmetric, so flipping an image does not change its class. Every image
+is scaled into the range of its pixels; nothing is clipped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from gmsearch.candidate import Spectral, digest, plain
+from gmsearch.data.source import Source, Split
+from gmsearch.errors import FieldError
+
+GENERATOR_VERSION = 1
+"""Raised when the same parameters give other pixels; part of the data's identity."""
+
+RELIABILITY = 0.8
+"""Probability that the more reliable of the two cues is there."""
+SHAPE_STRENGTH = 2.4
+TEXTURE_STRENGTH = 8.0
+"""Smallest amplitude of a cue's wave over the background's at the same bin. Above 2, presence can
+be read from the bin with certainty: background and cue may cancel, but not to the background."""
+STRENGTH_SPREAD = 1.5
+"""Largest over smallest strength."""
+
+_CHUNK = 512
+_WAVES_PER_SHAPE = 3
+_MEAN_COLOUR = (0.35, 0.65)
+_CONTRAST = (0.6, 1.0)
+
+Bin = tuple[int, int]
+"""A pair of spatial frequencies (fy, fx) >= 0, standing for the bins (+-fy, +-fx)."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Ceilings:
+    """Top-1 accuracy of a perfect classifier on balanced classes, as fractions in 0..1."""
+
+    raw: float
+    low: float
+    """Given only the bins nearer than the radius."""
+    high: float
+    """Given only the others."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Cues:
+    """What the classes look like: per class the bins of its shape and of its texture."""
+
+    shapes: tuple[tuple[Bin, ...], ...]
+    textures: tuple[tuple[Bin, ...], ...]
+
+
+def identity(spec: Spectral) -> str:
+    """Return the digest of all that determines the pixels."""
+    check(spec)
+    tree = plain(spec)
+    del tree["holdout"]
+    return digest({"spectral": tree, "version": GENERATOR_VERSION})
+
+
+def check(spec: Spectral) -> None:
+    """Raise FieldError for parameters that give no data set."""
+    for name in ("resolution", "classes", "train_images", "evaluation_images"):
+        if getattr(spec, name) < 1:
+            raise FieldError(name, f"{getattr(spec, name)} is not a positive integer")
+    if spec.seed < 0:
+        raise FieldError("seed", f"{spec.seed} is negative; take an integer from 0")
+    if not 0 <= spec.high_share <= 1:
+        raise FieldError("high_share", f"{spec.high_share:g} is not in 0..1")
+    if spec.classes == 1:
+        raise FieldError("classes", "1 leaves nothing to tell apart; take at least 2")
+    for name in ("train_images", "evaluation_images"):
+        if getattr(spec, name) < spec.classes:
+            raise FieldError(
+                name, f"{getattr(spec, name)} are fewer than the {spec.classes} classes"
+            )
+    most = most_classes(spec.resolution)
+    if spec.classes > most:
+        raise FieldError(
+            "classes",
+            f"{spec.classes} do not fit into {spec.resolution} pixels, which hold {most}; "
+            "raise resolution or take fewer",
+        )
+
+
+def most_classes(resolution: int) -> int:
+    """Return how many classes can be told apart at a resolution."""
+    shapes = math.comb(len(_bins(resolution, 0, resolution / 8)), _WAVES_PER_SHAPE)
+    return min(shapes, len(_bins(resolution, resolution / 4, 3 * resolution / 8)))
+
+
+def reliabilities(high_share: float) -> tuple[float, float]:
+    """Return the probabilities that shape and texture are there.
+
+    A cue there with probability p tells p log2(classes) bits of the class, so the texture's share
+    of the information is its probability over the sum of both. The more reliable one has
+    `RELIABILITY`.
+    """
+    odds = np.array([1 - high_share, high_share])
+    shape, texture = RELIABILITY * odds / odds.max()
+    return float(shape), float(texture)
+
+
+def ceilings(spec: Spectral, radius: float) -> Ceilings:
+    """Return what a perfect classifier scores on raw, low-pass and high-pass images.
+
+    A cue is seen in a band that holds one of its bins, for then its presence is certain, also
+    after rounding to uint8. The classifier answers the class a cue names, else the likeliest one.
+
+    Args:
+        spec: The data set.
+        radius: Of the split, in bins; low keeps d < radius.
+    """
+    check(spec)
+    shape, texture = reliabilities(spec.high_share)
+    known = cues(spec.resolution, spec.classes)
+
+    def accuracy(*, low: bool, high: bool) -> float:
+        def seen(bins: Sequence[Bin]) -> bool:
+            return any(low if math.hypot(*b) < radius else high for b in bins)
+
+        # Joint probability of each class with "its cues do not show it".
+        hidden = [
+            (1 - shape * seen(known.shapes[c])) * (1 - texture * seen(known.textures[c]))
+            for c in range(spec.classes)
+        ]
+        return (sum(1 - h for h in hidden) + max(hidden)) / spec.classes
+
+    return Ceilings(
+        raw=accuracy(low=True, high=True),
+        low=accuracy(low=True, high=False),
+        high=accuracy(low=False, high=True),
+    )
+
+
+@functools.lru_cache(maxsize=8)
+def cues(resolution: int, classes: int) -> Cues:
+    """Return the bins of every class, spread as far apart as a greedy choice gets them."""
+    low = _bins(resolution, 0, resolution / 8)
+    shapes = list(itertools.combinations(low, _WAVES_PER_SHAPE))
+    members = np.array([[b in shape for b in low] for shape in shapes], dtype=np.int64)
+    high = _bins(resolution, resolution / 4, 3 * resolution / 8)
+    return Cues(
+        tuple(shapes[i] for i in _spread(members, classes)),
+        tuple((high[i],) for i in _spread(np.array(high), classes)),
+    )
+
+
+def _bins(resolution: int, low: float, high: float) -> list[Bin]:
+    side = range((resolution + 1) // 2)
+    return [(fy, fx) for fy in side for fx in side if low < math.hypot(fy, fx) < high]
+
+
+def _spread(points: np.ndarray, n: int) -> list[int]:
+    """Choose n rows, each as far as possible from those before (integers, so exact)."""
+    chosen = [0]
+    nearest = ((points - points[0]) ** 2).sum(axis=1)
+    while len(chosen) < n:
+        chosen.append(int(nearest.argmax()))
+        nearest = np.minimum(nearest, ((points - points[chosen[-1]]) ** 2).sum(axis=1))
+    return chosen
+
+
+def source(spec: Spectral) -> Source:
+    """Return the data set, its images made when they are asked for."""
+    check(spec)
+    names = tuple(f"class {c}" for c in range(spec.classes))
+    train, evaluation = (
+        Split(labels=np.arange(n) % spec.classes, chunks=functools.partial(_chunks, spec, i, n))
+        for i, n in enumerate((spec.train_images, spec.evaluation_images))
+    )
+    return Source(classes=names, train=train, evaluation=evaluation)
+
+
+def _chunks(spec: Spectral, split: int, n: int) -> Iterator[np.ndarray]:
+    for chunk, start in enumerate(range(0, n, _CHUNK)):
+        labels = np.arange(start, min(start + _CHUNK, n)) % spec.classes
+        yield _images(spec, labels, np.random.default_rng([spec.seed, split, chunk]))
+
+
+def _images(spec: Spectral, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Make one image per label: uint8 (n, R, R, 3)."""
+    size, n = spec.resolution, len(labels)
+    known = cues(size, spec.classes)
+    pattern = _background(rng, n, size)  # (n, 3, R, R)
+    for bins, strength, reliability in zip(
+        (known.shapes, known.textures),
+        (SHAPE_STRENGTH, TEXTURE_STRENGTH),
+        reliabilities(spec.high_share),
+        strict=True,
+    ):
+        colour = rng.standard_normal((n, 3))
+        colour *= np.sqrt(3) / np.linalg.norm(colour, axis=1, keepdims=True)
+        amplitude = strength * rng.uniform(1, STRENGTH_SPREAD, n)
+        amplitude *= rng.random(n) < reliability
+        wave = _waves(bins, labels, rng.random((n, 2)) * size, size)
+        pattern += (amplitude[:, None] * colour)[:, :, None, None] * wave[:, None]
+    mean = rng.uniform(*_MEAN_COLOUR, (n, 3))
+    room = np.minimum(mean, 1 - mean) / np.abs(pattern).max(axis=(2, 3))
+    scale = rng.uniform(*_CONTRAST, n) * room.min(axis=1)
+    pixels: np.ndarray = mean[:, :, None, None] + scale[:, None, None, None] * pattern
+    return np.rint(pixels * 255).astype(np.uint8).transpose(0, 2, 3, 1)
+
+
+def _background(rng: np.random.Generator, n: int, size: int) -> np.ndarray:
+    """Return noise whose DFT has amplitude exactly 1/d at distance d, 0 at d = 0, per pixel."""
+    spectrum = np.fft.rfft2(rng.standard_normal((n, 3, size, size)))
+    distance = np.hypot(np.fft.fftfreq(size, 1 / size)[:, None], np.fft.rfftfreq(size, 1 / size))
+    distance[0, 0] = np.inf
+    spectrum *= size**2 / (np.abs(spectrum) * distance)
+    background: np.ndarray = np.fft.irfft2(spectrum, (size, size))
+    return background
+
+
+def _waves(
+    bins: Sequence[Sequence[Bin]], labels: np.ndarray, place: np.ndarray, size: int
+) -> np.ndarray:
+    """Return per image the waves of its class, in phase at `place`: (n, R, R).
+
+    Each wave has amplitude 1/d in each of its bins, like the background.
+    """
+    waves: np.ndarray = np.zeros((len(labels), size, size))
+    for one in np.array(bins).transpose(1, 0, 2):  # (classes, 2): one wave of every class
+        frequency = one[labels]  # (n, 2)
+        steps = np.arange(size) - place[:, :, None]  # (n, 2, R)
+        y, x = np.cos(2 * np.pi / size * frequency[:, :, None] * steps).transpose(1, 0, 2)
+        per_bin = 2.0 ** (frequency > 0).sum(axis=1)  # a cosine splits its amplitude in two
+        height = per_bin / np.hypot(*frequency.T)
+        waves += height[:, None, None] * y[:, :, None] * x[:, None, :]
+    return waves
