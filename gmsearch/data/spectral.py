@@ -29,10 +29,10 @@ from gmsearch.errors import FieldError
 GENERATOR_VERSION = 1
 """Raised when the same parameters give other pixels; part of the data's identity."""
 
-RELIABILITY = 0.8
+RELIABILITY = 0.75
 """Probability that the more reliable of the two cues is there."""
 SHAPE_STRENGTH = 2.4
-TEXTURE_STRENGTH = 8.0
+TEXTURE_STRENGTH = 9.0
 """Smallest amplitude of a cue's wave over the background's at the same bin. Above 2, presence can
 be read from the bin with certainty: background and cue may cancel, but not to the background."""
 STRENGTH_SPREAD = 1.5
@@ -214,8 +214,9 @@ def _images(spec: Spectral, labels: np.ndarray, rng: np.random.Generator) -> np.
     mean = rng.uniform(*_MEAN_COLOUR, (n, 3))
     room = np.minimum(mean, 1 - mean) / np.abs(pattern).max(axis=(2, 3))
     scale = rng.uniform(*_CONTRAST, n) * room.min(axis=1)
-    pixels: np.ndarray = mean[:, :, None, None] + scale[:, None, None, None] * pattern
-    return np.rint(pixels * 255).astype(np.uint8).transpose(0, 2, 3, 1)
+    pixels = mean[:, :, None, None] + scale[:, None, None, None] * pattern
+    rounded: np.ndarray = np.rint(pixels * 255).astype(np.uint8)
+    return rounded.transpose(0, 2, 3, 1)
 
 
 def _background(rng: np.random.Generator, n: int, size: int) -> np.ndarray:
@@ -236,7 +237,7 @@ def _waves(
     Each wave has amplitude 1/d in each of its bins, like the background.
     """
     waves: np.ndarray = np.zeros((len(labels), size, size))
-    for one in np.array(bins).transpose(1, 0, 2):  # (classes, 2): one wave of every class
+    for one in np.array(bins).swapaxes(0, 1):  # (classes, 2): one wave of every class
         frequency = one[labels]  # (n, 2)
         steps = np.arange(size) - place[:, :, None]  # (n, 2, R)
         y, x = np.cos(2 * np.pi / size * frequency[:, :, None] * steps).transpose(1, 0, 2)
