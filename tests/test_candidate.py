@@ -1,0 +1,241 @@
+"""Candidates, recipes and arms: canonical form, digest, difference, refusal."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gmsearch.candidate import (
+    ACTIVATIONS,
+    PLACEMENTS,
+    PRESETS,
+    PRODUCTS,
+    Arm,
+    Gate,
+    GmNet,
+    Recipe,
+    TimmModel,
+    arm_from,
+    candidate_from,
+    difference,
+    plain,
+    recipe_from,
+)
+from gmsearch.errors import FieldError
+
+TINY: dict[str, Any] = {"widths": [8, 16], "depths": [1, 2]}
+
+
+def tiny(**changes: Any) -> GmNet:
+    candidate = candidate_from({**TINY, **changes})
+    assert isinstance(candidate, GmNet)
+    return candidate
+
+
+gates = st.builds(
+    Gate,
+    product=st.sampled_from(PRODUCTS),
+    activation=st.sampled_from(ACTIVATIONS),
+    placement=st.lists(st.sampled_from(PLACEMENTS), min_size=1).map(tuple),
+    stages=st.one_of(st.just("all"), st.lists(st.integers(0, 1)).map(tuple)),
+    kernel_size=st.sampled_from([1, 3, 5]),
+)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"mlp_ratio": 4}, {"mlp_ratio": [4.0, 4.0]}),
+        ({"kernel_size": 5}, {"kernel_size": [5, 5]}),
+        ({"gate": {"placement": "expand"}}, {"gate": {"placement": ["expand"]}}),
+        (
+            {"gate": {"placement": ["output", "input"]}},
+            {"gate": {"placement": ["input", "output", "input"]}},
+        ),
+        ({"gate": {"stages": "all"}}, {"gate": {"stages": [1, 0]}}),
+        ({"gate": {"stages": []}}, {"gate": {"product": "none"}}),
+        ({"gate": {"product": "self", "kernel_size": 5}}, {"gate": {"product": "self"}}),
+        (
+            {"gate": {"product": "none", "placement": "input", "stages": [0]}},
+            {"gate": {"product": "none"}},
+        ),
+        (
+            {"gate": {"product": "self", "activation": "sigmoid"}},
+            {"gate": {"product": "none", "activation": "silu"}},
+        ),
+        (
+            {"gate": {"product": "self", "activation": "relu"}},
+            {"gate": {"product": "none", "activation": "squared_relu"}},
+        ),
+        ({"drop_path_rate": 0}, {"drop_path_rate": 0.0}),
+    ],
+)
+def test_equal_spellings_are_one(one: dict[str, Any], other: dict[str, Any]) -> None:
+    """Two spellings of one network have one canonical form, and so one digest."""
+    assert tiny(**one) == tiny(**other)
+    assert tiny(**one).digest == tiny(**other).digest
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"gate": {"product": "none", "activation": "relu"}}, {"gate": {"product": "none"}}),
+        ({"gate": {"product": "dw", "kernel_size": 5}}, {"gate": {"product": "dw"}}),
+        (
+            {"gate": {"activation": "sigmoid", "stages": [0]}},
+            {"gate": {"product": "none", "activation": "silu"}},
+        ),
+        (
+            {"gate": {"activation": "relu", "placement": "input"}},
+            {"gate": {"product": "none", "activation": "squared_relu"}},
+        ),
+        ({"layer_scale": None}, {}),
+        ({"stem": "cifar"}, {}),
+        ({"init": "timm"}, {}),
+        ({"gain": "unit_variance"}, {}),
+    ],
+)
+def test_different_networks_stay_different(one: dict[str, Any], other: dict[str, Any]) -> None:
+    """What computes or starts otherwise has another digest."""
+    assert tiny(**one).digest != tiny(**other).digest
+
+
+@given(gates)
+def test_canonical_form_is_a_fixed_point(gate: Gate) -> None:
+    """Writing a candidate out and reading it back through JSON gives the same candidate."""
+    arm = Arm(candidate=tiny(gate=gate), recipe=Recipe())
+    again = arm_from(json.loads(json.dumps(plain(arm))))
+    assert arm == again
+    assert arm.digest == again.digest
+
+
+@given(gates, gates)
+def test_digests_are_equal_exactly_where_canonical_forms_are(one: Gate, other: Gate) -> None:
+    """The digest neither merges nor splits."""
+    left, right = tiny(gate=one), tiny(gate=other)
+    assert (left == right) == (left.digest == right.digest)
+
+
+def test_digest_is_pinned() -> None:
+    """The digest of the released network never changes: ledgers hold it for years."""
+    assert candidate_from({"preset": "gmnet_s3"}).digest == "9ae8e07d959f3d4e"
+
+
+def test_difference_names_the_leaves_that_differ() -> None:
+    """Exactly the leaves that differ are named, by path, with both values."""
+    found = difference(tiny(), tiny(kernel_size=3, gate={"activation": "gelu"}))
+    assert found == {"kernel_size": ([7, 7], [3, 3]), "gate.activation": ("relu6", "gelu")}
+    assert difference(tiny(), tiny()) == {}
+
+
+@given(gates, gates)
+def test_difference_is_empty_exactly_for_equals(one: Gate, other: Gate) -> None:
+    """No difference means one candidate, and the other way round."""
+    left, right = tiny(gate=one), tiny(gate=other)
+    assert (difference(left, right) == {}) == (left == right)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_presets_are_candidates_and_can_be_changed(name: str) -> None:
+    """A preset is complete, and a value beside it stands before its own."""
+    assert candidate_from({"preset": name}) == candidate_from(dict(PRESETS[name]))
+    changed = candidate_from({"preset": name, "gate": {"activation": "gelu"}})
+    assert difference(candidate_from({"preset": name}), changed) == {
+        "gate.activation": ("relu6", "gelu")
+    }
+
+
+@pytest.mark.parametrize(
+    ("tree", "path", "words"),
+    [
+        ({"widths": [8], "depths": [1, 1]}, "depths", "2 stages where widths has 1"),
+        ({"widths": [], "depths": []}, "widths", "empty"),
+        ({"widths": [8, 0], "depths": [1, 1]}, "widths", "positive"),
+        ({"widths": [8, 16], "depths": [1, True]}, "depths", "positive"),
+        ({"widths": [8]}, "depths", "missing"),
+        ({**TINY, "mlp_ratio": [1, 2, 3]}, "mlp_ratio", "3 values for 2 stages"),
+        ({**TINY, "mlp_ratio": 0.01}, "mlp_ratio", "no channel"),
+        ({**TINY, "kernel_size": 4}, "kernel_size", "odd"),
+        ({**TINY, "layer_scale": -1}, "layer_scale", "positive"),
+        ({**TINY, "drop_path_rate": 1}, "drop_path_rate", "[0, 1)"),
+        ({**TINY, "stem": "big"}, "stem", "imagenet, cifar"),
+        ({**TINY, "stem_width": 0}, "stem_width", "positive"),
+        ({**TINY, "init": "mine"}, "init", "release, timm"),
+        ({**TINY, "gain": 2}, "gain", "none, unit_variance"),
+        ({**TINY, "gate": {"product": "fcc"}}, "gate.product", "none, self"),
+        ({**TINY, "gate": {"activation": "swish"}}, "gate.activation", "silu"),
+        ({**TINY, "gate": {"placement": []}}, "gate.placement", "empty"),
+        ({**TINY, "gate": {"placement": "stem"}}, "gate.placement", "input, expand"),
+        ({**TINY, "gate": {"stages": [2]}}, "gate.stages", "beyond the last stage, 1"),
+        ({**TINY, "gate": {"stages": "some"}}, "gate.stages", "'all'"),
+        ({**TINY, "gate": {"kernel_size": 2}}, "gate.kernel_size", "odd"),
+        ({**TINY, "gate": {"gate": 1}}, "gate.gate", "not a field"),
+        ({**TINY, "width": 8}, "width", "not a field"),
+        ({"family": "resnet"}, "family", "gmnet, timm"),
+        ({"preset": "gmnet_s5"}, "preset", "gmnet_s1"),
+        ({"family": "timm"}, "name", "missing"),
+        ({"family": "timm", "name": ""}, "name", "empty"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_its_path(
+    tree: dict[str, Any], path: str, words: str
+) -> None:
+    """A value that cannot be is refused with its path and with what could be."""
+    with pytest.raises(FieldError) as caught:
+        candidate_from(tree)
+    assert caught.value.path == path
+    assert words in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("tree", "path"),
+    [
+        ({"epochs": 0}, "epochs"),
+        ({"epochs": 1.5}, "epochs"),
+        ({"batch_size": -1}, "batch_size"),
+        ({"optimizer": "lion"}, "optimizer"),
+        ({"lr": 0}, "lr"),
+        ({"lr": float("nan")}, "lr"),
+        ({"lr": "3e-3"}, "lr"),
+        ({"weight_decay": -0.1}, "weight_decay"),
+        ({"momentum": 1}, "momentum"),
+        ({"schedule": "step"}, "schedule"),
+        ({"epochs": 2, "warmup_epochs": 3}, "warmup_epochs"),
+        ({"clip_grad": 0}, "clip_grad"),
+        ({"ema": 1.0}, "ema"),
+        ({"label_smoothing": 1}, "label_smoothing"),
+        ({"augment": "autoaugment"}, "augment"),
+        ({"dtype": "float16"}, "dtype"),
+        ({"learning_rate": 0.1}, "learning_rate"),
+    ],
+)
+def test_recipes_that_cannot_be_are_refused(tree: dict[str, Any], path: str) -> None:
+    """A recipe that cannot train is refused by the field that is wrong."""
+    with pytest.raises(FieldError) as caught:
+        recipe_from(tree)
+    assert caught.value.path == path
+
+
+def test_recipe_numbers_are_one_whatever_their_spelling() -> None:
+    """An integer where a float belongs gives the same recipe."""
+    assert recipe_from({"lr": 1, "weight_decay": 0}) == Recipe(lr=1.0, weight_decay=0.0)
+
+
+def test_candidates_are_frozen_and_hashable() -> None:
+    """A candidate can be a key, and cannot be changed under it."""
+    candidate: Any = tiny()
+    assert {candidate: 1}[tiny()] == 1
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        candidate.stem_width = 3
+
+
+def test_timm_models_are_candidates() -> None:
+    """A model of timm has a digest like any other."""
+    model = candidate_from({"family": "timm", "name": "starnet_s1"})
+    assert model == TimmModel(name="starnet_s1")
+    assert model.digest != TimmModel(name="starnet_s2").digest
