@@ -32,6 +32,7 @@ TINY: dict[str, Any] = {"widths": [8, 16], "depths": [1, 2]}
 
 
 def tiny(**changes: Any) -> GmNet:
+    """Return a network of two stages, with changes."""
     candidate = candidate_from({**TINY, **changes})
     assert isinstance(candidate, GmNet)
     return candidate
