@@ -58,6 +58,8 @@ def ensure(identity: str, source: Callable[[], Source], where: str) -> None:
         DataError: For data that cannot be decoded, or a cache that cannot be written.
     """
     folder = cache_dir()
+    if _whole(folder / identity):  # before the lock: the cache may be read-only
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder / f"{identity}.lock"):
@@ -155,6 +157,7 @@ def _write(stem: Path, split: Split, places: np.ndarray) -> np.ndarray:
             images = np.lib.format.open_memmap(
                 f"{stem}_images.npy", "w+", np.uint8, (len(places), *chunk.shape[1:])
             )
+            _reserve(Path(f"{stem}_images.npy"))
         images[places[start : start + len(chunk)]] = chunk
         start += len(chunk)
     if images is None or start != len(places):
@@ -164,6 +167,13 @@ def _write(stem: Path, split: Split, places: np.ndarray) -> np.ndarray:
     labels[places] = split.labels
     np.save(f"{stem}_labels.npy", labels)
     return images
+
+
+def _reserve(path: Path) -> None:
+    """Take the disk space of a mapped file now: a full disk is an error here, a crash later."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _moments(images: np.ndarray) -> tuple[list[float], list[float]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+from collections.abc import Callable
 
 import numpy as np
 
@@ -53,8 +55,8 @@ def prepare(spec: DataSpec) -> str:
         DataError: For data that is missing, empty, damaged or of another form, naming the file.
         FieldError: For parameters of `spectral` that give no data set.
     """
-    identity = _identity(spec)
-    cache.ensure(identity, lambda: _source(spec), _where(spec))
+    identity, source = _reader(spec)
+    cache.ensure(identity, source, _where(spec))
     return identity
 
 
@@ -65,10 +67,10 @@ def load(spec: DataSpec) -> Dataset:
         DataError: As `prepare`, and for a holdout that leaves a class untrained.
         FieldError: As `prepare`.
     """
-    identity = _identity(spec)
+    identity, source = _reader(spec)
     decoded = cache.open_decoded(identity)
     if decoded is None:
-        cache.ensure(identity, lambda: _source(spec), _where(spec))
+        cache.ensure(identity, source, _where(spec))
         decoded = cache.open_decoded(identity)
     if decoded is None:
         raise DataError(
@@ -91,20 +93,21 @@ def load(spec: DataSpec) -> Dataset:
     )
 
 
-def _identity(spec: DataSpec) -> str:
+def _reader(spec: DataSpec) -> tuple[str, Callable[[], Source]]:
+    """Return the identity of a data set and what reads it when it is not in the cache."""
     if isinstance(spec, Spectral):
-        return spectral.identity(spec)
-    from gmsearch.data import parquet
+        return spectral.identity(spec), functools.partial(spectral.source, spec)
+    if spec.name == "parquet":
+        from gmsearch.data import parquet
 
-    return parquet.identity(spec)
+        return parquet.identity(spec), functools.partial(parquet.source, spec)
+    if spec.name == "folder":
+        from gmsearch.data import folder
 
+        return folder.identity(spec), functools.partial(folder.source, spec)
+    from gmsearch.data import cifar
 
-def _source(spec: DataSpec) -> Source:
-    if isinstance(spec, Spectral):
-        return spectral.source(spec)
-    from gmsearch.data import parquet
-
-    return parquet.source(spec)
+    return cifar.identity(spec), functools.partial(cifar.source, spec)
 
 
 def _where(spec: DataSpec) -> str:

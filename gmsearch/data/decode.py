@@ -40,7 +40,7 @@ def decoded(encoded: Iterable[tuple[str, bytes]], resolution: int | None) -> Ite
     """
     first: tuple[str, int] | None = None
     remaining = iter(encoded)
-    with ThreadPoolExecutor(_processors()) as pool:
+    with thread_pool() as pool:
         while chunk := list(itertools.islice(remaining, _CHUNK)):
             arrays = list(pool.map(lambda item: decode(item[0], item[1], resolution), chunk))
             first = first or (chunk[0][0], len(arrays[0]))
@@ -102,7 +102,8 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _processors() -> int:
+def thread_pool() -> ThreadPoolExecutor:
+    """Return a thread for every processor this process may use; decoding releases the GIL."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return ThreadPoolExecutor(len(os.sched_getaffinity(0)))
+    return ThreadPoolExecutor(os.cpu_count())
