@@ -39,10 +39,13 @@ class Ledger:
     The kernel frees the lock of a process that dies in any way, so none is ever stale.
     """
 
+    folder: Path
     records: Records
+    """As of now; `append` and `take_spool` add to them."""
 
     def __init__(self, folder: Path, lock: filelock.BaseFileLock, records: Records) -> None:
         """Open the descriptor of the ledger; use `Ledger.open`, which checks and repairs."""
+        self.folder = folder
         self.records = records
         self._path = folder / LEDGER
         self._lock = lock
@@ -106,13 +109,13 @@ class Ledger:
 
         A kill between the two steps leaves a file whose record is known at the next start.
         """
-        found = read_spool(self._path.parent)
+        found = read_spool(self.folder)
         for path, tree in found:
             self.records.check(tree, str(path))
         new = [tree for _, tree in found if not self.records.knows(tree)]
         if new:
             self.append(*new)
-        with writing(self._path.parent / SPOOL):
+        with writing(self.folder / SPOOL):
             for path, _ in found:
                 path.unlink(missing_ok=True)
         return new
@@ -121,7 +124,7 @@ class Ledger:
         """Free the lock; a second call does nothing."""
         if self._lock.is_locked:
             os.close(self._file)
-            (self._path.parent / _OWNER).unlink(missing_ok=True)
+            (self.folder / _OWNER).unlink(missing_ok=True)
             self._lock.release()
 
     def __enter__(self) -> Self:
