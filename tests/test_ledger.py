@@ -370,10 +370,8 @@ def test_children_do_not_keep_the_lock(tmp_path: Path) -> None:
         import os, pathlib, sys, time
         from gmsearch.ledger import Ledger
         ledger = Ledger.open(pathlib.Path(sys.argv[1]), "s", "x")
-        child = os.fork()
-        if child == 0:
-            time.sleep(20)
-        print(child, flush=True)
+        if os.fork() == 0:
+            print(os.getpid(), flush=True)
         time.sleep(20)
         """,
         tmp_path,
