@@ -22,7 +22,6 @@ for _name, _value in {
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger is the record
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # an interrupt ends us at once; nothing waits for Tune
-    "TUNE_MAX_PENDING_TRIALS_PG": "1",  # a plan handed out is a plan that runs
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",  # nothing reads the snapshots
 }.items():
     os.environ.setdefault(_name, _value)
@@ -31,7 +30,7 @@ import ray  # noqa: E402 - reads the environment when it is imported
 from ray import tune  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
-from gmsearch import runner  # noqa: E402
+from gmsearch.candidate import plain  # noqa: E402
 from gmsearch.trial import Plan, Progress, plan_from  # noqa: E402
 
 if TYPE_CHECKING:
@@ -48,6 +47,7 @@ def run(driver: Driver, *, workers: int) -> None:
             tune_config=tune.TuneConfig(
                 search_alg=DriverSearcher(driver),
                 num_samples=-1,
+                max_concurrent_trials=workers,
                 reuse_actors=True,
                 trial_dirname_creator=_trial_folder,
             ),
@@ -94,6 +94,9 @@ class Worker(tune.Trainable):  # type: ignore[misc] # ray gives it no types
 
     def setup(self, config: dict[str, Any]) -> None:
         """Start the plan; a step is an epoch."""
+        # Here, so that torch is loaded by the workers and not by the driver.
+        from gmsearch import runner
+
         self._work = runner.run(plan_from(json.loads(config["plan"])))
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -107,12 +110,8 @@ class Worker(tune.Trainable):  # type: ignore[misc] # ray gives it no types
             progress = next(self._work)
         except StopIteration:
             return {"done": True}
-        return {
-            "done": False,
-            "epoch": progress.epoch,
-            "epochs": progress.epochs,
-            "metrics": dict(progress.metrics),
-        }
+        # As text, since Tune flattens what it passes on.
+        return {"done": False, "progress": json.dumps(plain(progress))}
 
 
 class DriverSearcher(Searcher):  # type: ignore[misc] # ray gives it no types
@@ -138,15 +137,8 @@ class DriverSearcher(Searcher):  # type: ignore[misc] # ray gives it no types
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Pass on an epoch."""
-        if "epoch" in result:
-            self._driver.progress(
-                Progress(
-                    key=self._plans[trial_id].key,
-                    epoch=result["epoch"],
-                    epochs=result["epochs"],
-                    metrics=result["metrics"],
-                )
-            )
+        if "progress" in result and trial_id in self._plans:
+            self._driver.progress(Progress(**json.loads(result["progress"])))
 
     def on_trial_complete(
         self,

@@ -16,7 +16,9 @@ from rich.table import Table
 from gmsearch.candidate import Arm
 from gmsearch.cli.run import facts_of
 from gmsearch.driver import static_cost
-from gmsearch.space import Space, json_schema, load_space, random_value
+from gmsearch.search.arms import Arms
+from gmsearch.search.uniform import Uniform
+from gmsearch.space import Space, load_space
 from gmsearch.trial import STATIC_METRICS
 
 _ENUMERATED = 20_000
@@ -71,11 +73,9 @@ def _arms(space: Space, count: int | None) -> Iterator[Arm]:
 
 
 def _random_arms(space: Space) -> Iterator[Arm]:
-    rng = random.Random(0)
-    while True:
-        assignment = space.draw(lambda parameter: random_value(parameter.domain, rng))
-        if not space.forbidden(assignment):
-            yield space.arm(assignment)
+    uniform, rng = Uniform(space, Arms(space)), random.Random(0)
+    while (assignment := uniform.draw(rng)) is not None:
+        yield space.arm(assignment)
 
 
 def _cost_table(costs: list[dict[str, float]], *, exact: bool) -> Table:

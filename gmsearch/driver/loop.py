@@ -65,7 +65,7 @@ class Driver:
         self._watch = watch
         self._run = len(ledger.records.runs) + 1
         self._start: dict[str, Any] | None = {"record": "run", "run": self._run, **start}
-        self._proposals = [_proposal(record) for record in ledger.records.asks]
+        self._proposals = [_proposal(space, record) for record in ledger.records.asks]
         self._arms = [space.arm(p.assignment) for p in self._proposals]
         self._told = 0
         self._asked_before = bool(self._proposals)
@@ -131,11 +131,12 @@ class Driver:
             if not self._pending:
                 self._record_infeasible()
                 self._pending.extend(self._trials())
-            self._watch.planned(*self.counts)
-            if self._pending:
+            if not self._pending:
+                self._tell()
+                self._exhausted = not self._ask()
+            if self._pending or self._exhausted:
+                self._watch.planned(*self.counts)
                 return
-            self._tell()
-            self._exhausted = not self._ask()
 
     def _trainable(self) -> dict[str, tuple[Arm, Mapping[str, Any]]]:
         """Return the arms asked for that break no constraint known yet, by digest, in order."""
@@ -294,12 +295,12 @@ class Driver:
             self._exhausted = True
 
 
-def _proposal(record: Mapping[str, Any]) -> Proposal:
-    params = {
-        name: tuple(value) if isinstance(value, list) else value
-        for name, value in record["params"].items()
-    }
-    return Proposal(number=record["number"], assignment=params, attributes=record["attributes"])
+def _proposal(space: Space, record: Mapping[str, Any]) -> Proposal:
+    return Proposal(
+        number=record["number"],
+        assignment=space.assignment(record["params"]),
+        attributes=record["attributes"],
+    )
 
 
 def _next_attempt(record: Mapping[str, Any] | None) -> int | None:

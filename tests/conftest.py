@@ -1,0 +1,46 @@
+"""A tiny study on generated images that trains in fractions of a second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TINY_SPACE = """\
+study: tiny
+model:
+  family: gmnet
+  stem_width: 4
+  widths: [4, 8]
+  depths: [1, 1]
+  mlp_ratio: 2
+  kernel_size: 3
+  gate:
+    product: {choice: [none, self]}
+    activation: {choice: [relu6, gelu]}
+baseline: {gate.product: none, gate.activation: relu6}
+data: {name: spectral, resolution: 32, classes: 3, train_images: 60, evaluation_images: 30}
+train: {epochs: 2, batch_size: 16, lr: 3e-3}
+bands: {radii: [4]}
+objectives: {top1: maximize, flops: minimize}
+search: {method: grid, seeds: [0, 1]}
+"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Decode into a cache of the tests' own, shared by them and by the processes they start."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GMSEARCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("GMSEARCH_DATA", raising=False)
+        yield
+
+
+@pytest.fixture
+def tiny_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write the tiny space into a folder of its own, which becomes the current one."""
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY_SPACE, encoding="utf-8")
+    return path

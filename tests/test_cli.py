@@ -1,0 +1,204 @@
+"""The command line as a user meets it: real processes, exit codes, what is loaded and written."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HEAVY = {"torch", "timm", "ray", "torchvision"}
+
+
+def gmsearch(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command line in the current folder."""
+    command = [sys.executable, "-m", "gmsearch", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """Return the top-level modules a command has loaded when it ends."""
+    code = (
+        "import sys, json\n"
+        "from gmsearch.cli import main\n"
+        f"sys.argv = ['gmsearch', *{list(arguments)!r}]\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code, end.code\n"
+        "print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})), "
+        "file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stderr.splitlines()[-1]))
+
+
+@pytest.fixture
+def finished(tiny_space: Path) -> Path:
+    """Run the tiny study to its end."""
+    done = gmsearch("run", "tiny.yaml", "--engine", "serial")
+    assert done.returncode == 0, done.stderr
+    return tiny_space
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["schema"],
+        ["check", "tiny.yaml"],
+        ["run", "--help"],
+        ["report", "--help"],
+    ],
+)
+def test_light_commands_leave_torch_and_ray_alone(tiny_space: Path, arguments: list[str]) -> None:
+    """Help, schema and check load neither torch nor ray."""
+    assert HEAVY & loaded_by(*arguments) == set()
+
+
+def test_reading_commands_leave_torch_and_ray_alone(finished: Path) -> None:
+    """Report, list and show read a finished study without torch or ray."""
+    key = next(finished.parent.glob("studies/tiny/history/*.json")).stem
+    for arguments in (["report"], ["list"], ["show", "tiny"], ["show", "tiny", key]):
+        assert HEAVY & loaded_by(*arguments) == set()
+
+
+def test_the_surface_is_pinned() -> None:
+    """Commands and flags change on purpose only."""
+    commands = {
+        "run": {"--engine", "--workers", "--data-root"},
+        "report": {"--pareto", "--ablation", "--curves", "--out"},
+        "check": {"--data-root"},
+        "list": set(),
+        "show": set(),
+        "schema": set(),
+    }
+    import typer
+
+    from gmsearch.cli.app import app
+
+    group = typer.main.get_command(app)
+    found = {
+        name: {o for p in command.params for o in p.opts if o.startswith("--")} - {"--help"}
+        for name, command in group.commands.items()  # type: ignore[attr-defined]
+    }
+    assert found == commands
+
+
+def test_check_counts_and_costs(tiny_space: Path) -> None:
+    """Check prints the exact numbers of candidates and trials, and the range of their cost."""
+    done = gmsearch("check", "tiny.yaml")
+    assert done.returncode == 0, done.stderr
+    words = " ".join(done.stdout.split())
+    assert "candidates 4" in words
+    assert "trials 8 = 4 arms × 2 seeds" in words
+    assert "flops" in words
+    assert not Path("studies").exists()
+
+
+def test_run_report_list_and_show_tell_one_story(finished: Path) -> None:
+    """A finished study is listed, shown and reported under its name, the last one by default."""
+    assert "tiny" in gmsearch("list").stdout
+    shown = gmsearch("show", "tiny").stdout
+    assert shown.count("COMPLETE") == 8
+    key = next(Path("studies/tiny/history").glob("*.json")).stem
+    one = gmsearch("show", "tiny", key[:10])
+    assert one.returncode == 0
+    assert key in one.stdout
+    assert "environment" in one.stdout
+    report = gmsearch("report", "--pareto", "--ablation")
+    assert report.returncode == 0, report.stderr
+    assert "study tiny" in report.stdout
+    names = {path.name for path in Path("reports/tiny").iterdir()}
+    assert {"pareto.png", "pareto.svg", "pareto.csv", "pareto.md"} <= names
+    assert {"ablation.csv", "ablation.md", "ablation.tex"} <= names
+
+
+def test_a_second_run_says_that_there_is_nothing_to_do(finished: Path) -> None:
+    """The second run trains nothing, says so, loads neither torch nor ray, and exits with 0."""
+    done = gmsearch("run", "tiny.yaml")
+    assert done.returncode == 0
+    assert "nothing to do" in done.stderr
+    assert HEAVY & loaded_by("run", "tiny.yaml") == set()
+
+
+def test_a_failed_trial_is_exit_code_1(tiny_space: Path) -> None:
+    """A study with a failed trial ends, says so, and exits with 1."""
+    text = tiny_space.read_text().replace("lr: 3e-3", "lr: 1e30, optimizer: sgd")
+    tiny_space.write_text(text.replace("seeds: [0, 1]", "seeds: [0]"))
+    done = gmsearch("run", "tiny.yaml", "--engine", "serial")
+    assert done.returncode == 1
+    assert "FAILED (diverged) loss is" in done.stderr
+    assert "4 FAILED" in done.stderr
+    assert gmsearch("report").returncode == 0
+
+
+BAD = {
+    "missing file": (["run", "none.yaml"], "", "none.yaml"),
+    "a folder": (["run", "."], "", "."),
+    "unknown key": (["run", "x.yaml"], "modle: {}\n", "x.yaml:1:1"),
+    "not yaml": (["check", "x.yaml"], "a: [1", "x.yaml:"),
+    "unknown study": (["report", "none"], "", "none"),
+    "no study": (["report"], "", "gmsearch run"),
+    "no study to list": (["list"], "", "gmsearch run"),
+    "study name that climbs": (["show", "../x"], "", "name"),
+    "too many workers": (["run", "tiny.yaml", "--workers", "4000"], "", "--workers"),
+    "no workers": (["run", "tiny.yaml", "--workers", "0"], "", "--workers"),
+    "unknown engine": (["run", "tiny.yaml", "--engine", "dask"], "", "--engine"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_a_line_and_exit_code_2(tiny_space: Path, case: str) -> None:
+    """What a user wrote wrong is named, without a traceback, and nothing is written."""
+    arguments, text, words = BAD[case]
+    Path("x.yaml").write_text(text, encoding="utf-8")
+    done = gmsearch(*arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not Path("studies").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("search:", "resources: {cpus: 4000}\nsearch:", "resources.cpus"),
+        ("search:", "resources: {gpus: 64}\nsearch:", "GPU"),
+        ("{name: spectral", "{name: parquet, root: none}\n#", "none"),
+        ("{name: spectral", "{name: folder, root: empty}\n#", "empty"),
+        ("radii: [4]", "radii: [40]", "radii"),
+    ],
+)
+def test_what_this_machine_or_its_data_cannot_do_is_bad_input(
+    tiny_space: Path, old: str, new: str, words: str
+) -> None:
+    """Resources and data that are not there are refused before anything is written."""
+    Path("empty").mkdir()
+    tiny_space.write_text(tiny_space.read_text().replace(old, new))
+    done = gmsearch("run", "tiny.yaml")
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not Path("studies").exists()
+
+
+def test_an_unwritable_study_folder_is_bad_input(tiny_space: Path) -> None:
+    """Where the studies cannot be kept, nothing is trained."""
+    Path("studies").write_text("a file where a folder should be", encoding="utf-8")
+    done = gmsearch("run", "tiny.yaml", "--engine", "serial")
+    assert done.returncode == 2
+    assert "studies" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_output_to_a_closed_pipe_is_no_traceback(finished: Path) -> None:
+    """`gmsearch show tiny | head -1` ends quietly."""
+    command = f"{sys.executable} -m gmsearch schema | head -1"
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,427 @@
+"""The loop of a study: everything once, whatever interrupts it, and nothing that may not be."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gmsearch import engine_serial, runner
+from gmsearch.data import load
+from gmsearch.driver import STUDIES, Driver, Facts, open_study
+from gmsearch.errors import StudyError
+from gmsearch.ledger import Records, read, spool
+from gmsearch.space import Space, load_space
+from gmsearch.trial import Failure, Plan, Progress, State, record_of
+
+MEASURED = {"seconds", "run", "started", "created"}
+TIMED = {"latency_ms"}
+
+
+class Log:
+    """Keeps what a driver tells, in order."""
+
+    def __init__(self) -> None:
+        self.started_plans: list[Plan] = []
+        self.epochs: list[Progress] = []
+        self.counts: list[tuple[int, int]] = []
+
+    def planned(self, total: int, done: int) -> None:
+        """Keep the counts."""
+        self.counts.append((total, done))
+
+    def started(self, plan: Plan) -> None:
+        """Keep the plan."""
+        self.started_plans.append(plan)
+
+    def progress(self, progress: Progress) -> None:
+        """Keep the epoch."""
+        self.epochs.append(progress)
+
+    def finished(self, plan: Plan, record: Mapping[str, Any]) -> None:
+        """Need nothing."""
+
+
+def facts_of(space: Space) -> Facts:
+    """Return the facts of a space on this CPU."""
+    data = load(space.data)
+    return Facts(
+        data_identity=data.identity,
+        classes=len(data.classes),
+        resolution=data.resolution,
+        device="cpu",
+        device_name="a processor",
+    )
+
+
+def run_all(path: Path) -> tuple[Records, Log]:
+    """Run the space to its end, serially."""
+    space, log = load_space(path), Log()
+    with open_study(space, facts_of(space), log, engine="serial") as driver:
+        engine_serial.run(driver)
+        assert driver.finished
+    return read(STUDIES / space.study), log
+
+
+def run_plans(driver: Driver, n: int) -> None:
+    """Run the next `n` plans, each to its end."""
+    for _ in range(n):
+        plan = driver.next()
+        if plan is None:
+            return
+        for progress in runner.run(plan):
+            driver.progress(progress)
+        driver.finish(plan)
+
+
+def edit(path: Path, *changes: tuple[str, str]) -> Path:
+    """Replace texts of the space file, each of which must be there."""
+    text = path.read_text(encoding="utf-8")
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def meaning(records: Records) -> list[dict[str, Any]]:
+    """Return the trials without measured times, ordered by key."""
+    found = []
+    for trial in records.trials.values():
+        tree = {k: v for k, v in trial.to_json().items() if k not in MEASURED}
+        tree["metrics"] = {k: v for k, v in tree["metrics"].items() if k not in TIMED}
+        found.append(tree)
+    return sorted(found, key=lambda tree: str(tree["key"]))
+
+
+def test_a_grid_trains_every_arm_with_every_seed_once(tiny_space: Path) -> None:
+    """The trials are the product of arms and seeds, each COMPLETE, seeds in the outer loop."""
+    records, log = run_all(tiny_space)
+    done = [
+        (t.seed, t.params["gate.product"], t.params["gate.activation"])
+        for t in records.trials.values()
+    ]
+    assert done == list(itertools.product([0, 1], ["none", "self"], ["relu6", "gelu"]))
+    assert {t.state for t in records.trials.values()} == {State.COMPLETE}
+    assert [plan.kind for plan in log.started_plans] == ["trial"] * 8
+    assert len(log.epochs) == 16
+    assert log.counts[0] == (8, 0)
+    assert log.counts[-1] == (8, 8)
+
+
+def test_a_record_holds_every_measurement(tiny_space: Path) -> None:
+    """Accuracy of both splits, bands with their controls, costs and regimes; all finite."""
+    records, _ = run_all(tiny_space)
+    trial = next(iter(records.trials.values()))
+    both = ["top1", "top5", "loss", "nodc", "low@4", "high@4", "majority.high@4", "majority.raw"]
+    names = {
+        *both,
+        *(f"holdout.{name}" for name in both),
+        *("params", "flops", "elementwise_ops", "activation_elements"),
+        *("chance", "train_loss", "share_below_0", "share_above_6"),
+    }
+    assert names <= set(trial.metrics)
+    assert "latency_ms" not in trial.metrics
+    assert trial.metrics["chance"] == pytest.approx(1 / 3, abs=0.05)
+
+
+def test_weights_predictions_and_curves_are_kept(tiny_space: Path) -> None:
+    """The kept predictions give the recorded accuracy again; the curve has a row an epoch."""
+    import numpy as np
+    import torch
+    from safetensors.torch import load_file
+
+    from gmsearch.candidate import candidate_from
+    from gmsearch.models import build
+
+    records, _ = run_all(tiny_space)
+    space = load_space(tiny_space)
+    labels = load(space.data).evaluation.labels
+    for trial in records.trials.values():
+        predictions = np.load(records.folder / "weights" / f"{trial.key}.predictions.npz")
+        for version, metric in (("raw", "top1"), ("high@4", "high@4"), ("nodc", "nodc")):
+            assert np.mean(predictions[version] == labels) == trial.metrics[metric]
+        model = build(candidate_from(trial.candidate), num_classes=3, seed=99)
+        model.load_state_dict(load_file(records.folder / "weights" / f"{trial.key}.safetensors"))
+        assert all(bool(torch.isfinite(p).all()) for p in model.parameters())
+        history = json.loads((records.folder / "history" / f"{trial.key}.json").read_text())
+        assert history["epoch"] == [1, 2]
+        assert history["split"] == "holdout"
+        assert history["top1"][-1] == trial.metrics["holdout.top1"]
+        assert history["high@4"][-1] == trial.metrics["holdout.high@4"]
+
+
+def test_a_second_run_of_a_finished_study_does_nothing(tiny_space: Path) -> None:
+    """No plan is handed out, and no byte of the study changes."""
+    records, _ = run_all(tiny_space)
+    before = {p: p.read_bytes() for p in records.folder.rglob("*.json*")}
+    _, log = run_all(tiny_space)
+    assert log.started_plans == []
+    assert {p: p.read_bytes() for p in records.folder.rglob("*.json*")} == before
+
+
+METHODS = {
+    "grid": ("method: grid", "method: grid"),
+    "ablation": ("method: grid", "method: ablation"),
+    "random": ("method: grid", "method: random, candidates: 4"),
+    "tpe": ("method: grid", "method: tpe, candidates: 4"),
+    "nsga2": ("method: grid", "method: nsga2, population: 2, candidates: 4"),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_interrupted_study_ends_as_one_that_was_not(
+    tiny_space: Path, tmp_path: Path, method: str
+) -> None:
+    """Abandoned after any number of plans, with one more handed out, a study ends the same."""
+    edit(tiny_space, METHODS[method], ("seeds: [0, 1]", "seeds: [0]"), ("epochs: 2", "epochs: 1"))
+    undisturbed, _ = run_all(tiny_space)
+    edit(tiny_space, ("study: tiny", "study: disturbed"))
+    space = load_space(tiny_space)
+    started: list[str] = []
+    for plans in (1, 0, 2, 1):
+        log = Log()
+        with open_study(space, facts_of(space), log, engine="serial") as driver:
+            run_plans(driver, plans)
+            driver.next()
+        started += [plan.key for plan in log.started_plans[:plans]]
+    disturbed, log = run_all(tiny_space)
+    started += [plan.key for plan in log.started_plans]
+    assert len(started) == len(set(started)) == len(disturbed.trials)
+    assert meaning(disturbed) == meaning(undisturbed)
+    asks = [{k: v for k, v in a.items() if k != "attributes"} for a in undisturbed.asks]
+    assert [{k: v for k, v in a.items() if k != "attributes"} for a in disturbed.asks] == asks
+
+
+def test_what_a_worker_spooled_is_not_trained_again(tiny_space: Path) -> None:
+    """A record in the spool counts, though the driver died before it was told."""
+    space, log = load_space(tiny_space), Log()
+    with open_study(space, facts_of(space), log, engine="serial") as driver:
+        plan = driver.next()
+        assert plan is not None
+        list(runner.run(plan))
+    records, log = run_all(tiny_space)
+    assert plan.key not in [p.key for p in log.started_plans]
+    assert len(records.trials) == 8
+
+
+def test_a_timing_runs_alone_and_first(tiny_space: Path) -> None:
+    """While a timing is out nothing is handed out; trials carry the latency of their candidate."""
+    edit(tiny_space, ("flops: minimize", "latency_ms: minimize"))
+    space, log = load_space(tiny_space), Log()
+    with open_study(space, facts_of(space), log, engine="serial") as driver:
+        for _ in range(4):
+            plan = driver.next()
+            assert plan is not None
+            assert plan.kind == "timing"
+            assert driver.next() is None
+            list(runner.run(plan))
+            driver.finish(plan)
+        first, second = driver.next(), driver.next()
+        assert first is not None
+        assert second is not None
+        assert {first.kind, second.kind} == {"trial"}
+        assert first.known["latency_ms"] > 0
+    records, log = run_all(tiny_space)
+    assert {p.kind for p in log.started_plans} == {"trial"}
+    timed = {t["digest"]: t["metrics"]["latency_ms"] for t in records.timings}
+    assert len(timed) == 4
+    assert all(t.metrics["latency_ms"] == timed[t.digest] for t in records.trials.values())
+
+
+def test_what_breaks_a_static_constraint_is_recorded_and_never_trained(tiny_space: Path) -> None:
+    """Arms above the bound, here a multiple of the baseline's, are INFEASIBLE and untrained."""
+    edit(
+        tiny_space,
+        ("mlp_ratio: 2", "mlp_ratio: {choice: [2, 8]}"),
+        ("baseline: {", "baseline: {mlp_ratio: 2, "),
+        ("search:", "constraints: {params: {max: 1.5 x baseline}}\nsearch:"),
+    )
+    records, _ = run_all(tiny_space)
+    assert {t.params["mlp_ratio"] for t in records.trials.values()} == {2}
+    assert [r["params"]["mlp_ratio"] for r in records.infeasible] == [8] * 4
+    assert all(r["violations"]["params"] > 0 for r in records.infeasible)
+    run_all(tiny_space)
+    assert len(read(records.folder).infeasible) == 4
+
+
+def test_loosening_a_constraint_trains_what_it_had_kept_out(tiny_space: Path) -> None:
+    """Constraints are judged anew from the records at every start."""
+    edit(
+        tiny_space,
+        ("mlp_ratio: 2", "mlp_ratio: {choice: [2, 8]}"),
+        ("baseline: {", "baseline: {mlp_ratio: 2, "),
+        ("search:", "constraints: {params: {max: 1.5 x baseline}}\nsearch:"),
+    )
+    run_all(tiny_space)
+    edit(tiny_space, ("1.5 x baseline", "90 x baseline"))
+    records, log = run_all(tiny_space)
+    assert len(log.started_plans) == 8
+    assert len(records.trials) == 16
+
+
+def test_more_seeds_train_only_what_is_missing(tiny_space: Path) -> None:
+    """A third seed adds one trial an arm."""
+    run_all(tiny_space)
+    edit(tiny_space, ("seeds: [0, 1]", "seeds: [0, 1, 2]"))
+    _, log = run_all(tiny_space)
+    assert [plan.seed for plan in log.started_plans] == [2] * 4
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (("epochs: 2", "epochs: 3"), "train.epochs"),
+        (("widths: [4, 8]", "widths: [4, 4]"), "model.widths"),
+        (("classes: 3", "classes: 4"), "data.classes"),
+        (("method: grid", "method: ablation"), "search.method"),
+        (("activation: relu6}", "activation: gelu}"), "baseline"),
+    ],
+)
+def test_another_space_is_refused_by_name(
+    tiny_space: Path, change: tuple[str, str], named: str
+) -> None:
+    """What would mix two experiments in one study is refused, naming what differs."""
+    records, _ = run_all(tiny_space)
+    before = (records.folder / "trials.jsonl").read_bytes()
+    edit(tiny_space, change)
+    with pytest.raises(StudyError, match="rename `study`") as caught:
+        run_all(tiny_space)
+    assert named in str(caught.value)
+    assert (records.folder / "trials.jsonl").read_bytes() == before
+
+
+def test_divergence_is_a_record_and_not_tried_again(tiny_space: Path) -> None:
+    """A loss that is not finite ends one trial as FAILED diverged; the study goes on."""
+    edit(
+        tiny_space,
+        ("lr: 3e-3", "lr: {choice: [3e-3, 1e30]}, optimizer: sgd"),
+        ("baseline: {", "baseline: {train.lr: 3e-3, "),
+    )
+    records, _ = run_all(tiny_space)
+    ended = {(t.params["train.lr"], t.state, t.failure) for t in records.trials.values()}
+    assert ended == {
+        (3e-3, State.COMPLETE, None),
+        (1e30, State.FAILED, Failure.DIVERGED),
+    }
+    failed = [t for t in records.trials.values() if t.state is State.FAILED]
+    assert all("epoch 1, step" in (t.error or "") for t in failed)
+    _, log = run_all(tiny_space)
+    assert log.started_plans == []
+
+
+def finish_as(driver: Driver, plan: Plan, failure: Failure) -> None:
+    """End a plan as a failure, the way a worker would."""
+    spool(Path(plan.study_dir), record_of(plan, failure=failure, error="as told"))
+    driver.finish(plan)
+
+
+@pytest.mark.parametrize(
+    ("failure", "attempts"),
+    [
+        (Failure.INFRASTRUCTURE, 3),
+        (Failure.OOM, 3),
+        (Failure.HANG, 3),
+        (Failure.CODE, 1),
+        (Failure.DIVERGED, 1),
+    ],
+)
+def test_only_the_machines_failures_are_tried_again(
+    tiny_space: Path, failure: Failure, attempts: int
+) -> None:
+    """Three attempts in all where the machine failed, one where the candidate did."""
+    edit(tiny_space, ("seeds: [0, 1]", "seeds: [0]"))
+    space, log = load_space(tiny_space), Log()
+    with open_study(space, facts_of(space), log, engine="serial") as driver:
+        while (plan := driver.next()) is not None:
+            finish_as(driver, plan, failure)
+        assert driver.finished
+    assert [plan.attempt for plan in log.started_plans] == sorted(
+        attempt for attempt in range(1, attempts + 1) for _ in range(4)
+    )
+
+
+def test_a_worker_that_left_nothing_is_infrastructure(tiny_space: Path) -> None:
+    """A plan that ends without a record is recorded as lost, and tried again."""
+    space, log = load_space(tiny_space), Log()
+    with open_study(space, facts_of(space), log, engine="serial") as driver:
+        plan = driver.next()
+        assert plan is not None
+        driver.finish(plan)
+    assert read(STUDIES / "tiny").trials[plan.key].failure is Failure.INFRASTRUCTURE
+    records, log = run_all(tiny_space)
+    again = [p.attempt for p in log.started_plans if p.key == plan.key]
+    assert again == [2]
+    assert records.trials[plan.key].state is State.COMPLETE
+
+
+def test_too_many_failures_stop_a_study_that_can_be_resumed(tiny_space: Path) -> None:
+    """Beyond search.max_failed nothing more is handed out; what is left stays to be done."""
+    edit(tiny_space, ("method: grid", "method: grid, max_failed: 1"))
+    space, log = load_space(tiny_space), Log()
+    with open_study(space, facts_of(space), log, engine="serial") as driver:
+        for _ in range(2):
+            plan = driver.next()
+            assert plan is not None
+            finish_as(driver, plan, Failure.CODE)
+        assert driver.next() is None
+        assert driver.finished
+        assert driver.stopped is not None
+        assert "2 of 2 trials failed" in driver.stopped
+    edit(tiny_space, ("max_failed: 1", "max_failed: 5"))
+    records, log = run_all(tiny_space)
+    assert len(log.started_plans) == 6
+    assert len(records.trials) == 8
+
+
+def test_selection_sees_the_holdout_never_the_evaluation_split(
+    tiny_space: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a searching sampler is told are the means of the holdout metrics over the seeds."""
+    from gmsearch.search import Outcome
+    from gmsearch.search import modelled
+
+    told: list[Outcome] = []
+    tell = modelled.Modelled.tell
+
+    def keep(self: modelled.Modelled, outcome: Outcome) -> None:
+        told.append(outcome)
+        tell(self, outcome)
+
+    monkeypatch.setattr(modelled.Modelled, "tell", keep)
+    edit(tiny_space, ("method: grid", "method: nsga2, population: 2, candidates: 4"))
+    records, _ = run_all(tiny_space)
+    arms = [ask["arm"] for ask in records.asks]
+    assert len(told) == 4
+    for outcome in told:
+        trials = [t for t in records.trials.values() if t.arm == arms[outcome.number]]
+        holdout = sum(t.metrics["holdout.top1"] for t in trials) / len(trials)
+        assert outcome.values == pytest.approx((holdout, trials[0].metrics["flops"]))
+
+
+def test_the_study_folder_is_locked_while_it_runs(tiny_space: Path) -> None:
+    """A second start of a running study is refused, and the first goes on."""
+    space = load_space(tiny_space)
+    with open_study(space, facts_of(space), Log(), engine="serial") as driver:
+        run_plans(driver, 1)
+        with (
+            pytest.raises(StudyError, match="is being run by process"),
+            open_study(space, facts_of(space), Log(), engine="serial"),
+        ):
+            pass
+        run_plans(driver, 1)
+    assert len(read(STUDIES / "tiny").trials) == 2
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Leave the number of threads as it was."""
+    import torch
+
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
