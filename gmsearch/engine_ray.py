@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -70,7 +71,7 @@ def _session(cpus: int, gpus: float) -> Iterator[None]:
     """Start a private Ray on the loopback address, and end it whatever happens."""
     ray.init(
         num_cpus=cpus,
-        num_gpus=gpus or None,
+        num_gpus=math.ceil(gpus) or None,
         _node_ip_address="127.0.0.1",
         include_dashboard=False,
         log_to_driver=False,
@@ -89,7 +90,7 @@ def _folder() -> Iterator[str]:
         yield path
 
 
-class Worker(tune.Trainable):  # type: ignore[misc] # ray gives it no types
+class Worker(tune.Trainable):
     """Runs one plan after another in a process that keeps torch and the data loaded."""
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -114,7 +115,7 @@ class Worker(tune.Trainable):  # type: ignore[misc] # ray gives it no types
         return {"done": False, "progress": json.dumps(plain(progress))}
 
 
-class DriverSearcher(Searcher):  # type: ignore[misc] # ray gives it no types
+class DriverSearcher(Searcher):
     """Hands Tune the driver's plans, and the driver the news of their ends."""
 
     def __init__(self, driver: Driver) -> None:

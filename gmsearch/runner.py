@@ -23,7 +23,7 @@ from gmsearch import ledger
 from gmsearch.bands import evaluate_bands, metrics
 from gmsearch.candidate import GmNet
 from gmsearch.data import Dataset, load
-from gmsearch.errors import DivergedError, GmsearchError, InputError
+from gmsearch.errors import DataError, DivergedError, GmsearchError
 from gmsearch.evaluate import Scores
 from gmsearch.latency import measure
 from gmsearch.models import activation_regimes, build
@@ -35,18 +35,9 @@ _REGIME_IMAGES = 256
 Run = Generator[Progress, None, dict[str, Any]]
 
 
-def require_device(gpus: float) -> str:
-    """Return the torch device that trials of `gpus` GPUs each run on.
-
-    Raises:
-        InputError: GPUs are asked for where torch finds none.
-    """
-    if gpus == 0:
-        return "cpu"
-    if not torch.cuda.is_available():
-        message = f"resources.gpus is {gpus:g}, but torch finds no GPU here; set it to 0"
-        raise InputError(message)
-    return "cuda"
+def gpu_names() -> list[str]:
+    """Return the names of the GPUs that torch finds here."""
+    return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
 
 
 def run(plan: Plan) -> Run:
@@ -137,7 +128,7 @@ def _cached_dataset(spec: Any, identity: str) -> Dataset:
     data = load(spec)
     if data.identity != identity:
         message = f"the data at {getattr(spec, 'root', spec.name)} changed since the study began"
-        raise InputError(message)
+        raise DataError(message)
     return data
 
 
@@ -175,8 +166,8 @@ def _history_row(
     if wanted:
         scores = metrics(_evaluate(plan, data, epoch.model, split))
         values = {name: scores[name] for name in ("top1", *plan.bands.metrics)}
-    row = {"epoch": epoch.epoch, "train_loss": epoch.train_loss, "lr": epoch.lr}
-    row |= {name: values.get(name) for name in ("top1", *plan.bands.metrics)}
+    measured = {name: values.get(name) for name in ("top1", *plan.bands.metrics)}
+    row = {"epoch": epoch.epoch, "train_loss": epoch.train_loss, "lr": epoch.lr, **measured}
     for name, value in row.items():
         history.setdefault(name, []).append(value)
     history["split"] = split  # type: ignore[assignment] # one word beside the columns
@@ -205,7 +196,5 @@ def _keep(folder: Path, key: str, model: nn.Module, scores: dict[str, Scores]) -
     weights.mkdir(exist_ok=True)
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     save_file(tensors, weights / f"{key}.safetensors")
-    np.savez_compressed(
-        weights / f"{key}.predictions.npz",
-        **{version: score.predictions for version, score in scores.items()},
-    )
+    predictions: dict[str, Any] = {name: score.predictions for name, score in scores.items()}
+    np.savez_compressed(weights / f"{key}.predictions.npz", **predictions)

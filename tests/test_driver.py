@@ -382,8 +382,7 @@ def test_selection_sees_the_holdout_never_the_evaluation_split(
     tiny_space: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What a searching sampler is told are the means of the holdout metrics over the seeds."""
-    from gmsearch.search import Outcome
-    from gmsearch.search import modelled
+    from gmsearch.search import Outcome, modelled
 
     told: list[Outcome] = []
     tell = modelled.Modelled.tell

@@ -18,7 +18,7 @@ from gmsearch.cli.run import facts_of
 from gmsearch.driver import static_cost
 from gmsearch.search.arms import Arms
 from gmsearch.search.uniform import Uniform
-from gmsearch.space import Space, load_space
+from gmsearch.space import Space, json_schema, load_space
 from gmsearch.trial import STATIC_METRICS
 
 _ENUMERATED = 20_000

@@ -77,24 +77,33 @@ def facts_of(space: Space) -> Facts:
         InputError: a GPU is asked for where there is none.
     """
     data = load(space.data)
-    device = device_name = "cpu"
-    if space.resources.gpus:
-        # Only a GPU needs torch here; the workers bring their own.
-        import torch
-
-        from gmsearch.runner import require_device
-
-        device = require_device(space.resources.gpus)
-        device_name = torch.cuda.get_device_name()
-    else:
-        device_name = cpu_name()
+    gpus = _gpus(space.resources)
     return Facts(
         data_identity=data.identity,
         classes=len(data.classes),
         resolution=data.resolution,
-        device=device,
-        device_name=device_name,
+        device="cuda" if gpus else "cpu",
+        device_name=gpus[0] if gpus else cpu_name(),
     )
+
+
+def _gpus(resources: Resources) -> list[str]:
+    """Return the names of the GPUs here; none where a trial needs none, so that torch stays out.
+
+    Raises:
+        InputError: there are fewer than one trial needs.
+    """
+    if resources.gpus == 0:
+        return []
+    from gmsearch.runner import gpu_names
+
+    names = gpu_names()
+    if len(names) < resources.gpus:
+        raise InputError(
+            f"resources.gpus is {resources.gpus:g}, but torch finds {len(names)} GPUs here; "
+            "set it to 0 to run on the CPU"
+        )
+    return names
 
 
 def _workers(resources: Resources, asked: int | None) -> int:
@@ -109,9 +118,7 @@ def _workers(resources: Resources, asked: int | None) -> int:
             f"resources.cpus is {resources.cpus}, but there are {cpu_count()} here; lower it"
         )
     if resources.gpus:
-        import torch
-
-        room = min(room, int(torch.cuda.device_count() / resources.gpus))
+        room = min(room, int(len(_gpus(resources)) / resources.gpus))
     if asked is not None and asked > room:
         raise InputError(f"--workers {asked}: there is room for {room} trials at once")
     return room if asked is None else asked

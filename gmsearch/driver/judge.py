@@ -43,9 +43,8 @@ class Judge:
         self.facts = facts
         self.records = records
         self.baseline = space.arm(space.baseline) if space.baseline is not None else None
-        self.timed = any(
-            wanted.metric in TIMED_METRICS for wanted in (*space.objectives, *space.constraints)
-        )
+        wanted = [o.metric for o in space.objectives] + [c.metric for c in space.constraints]
+        self.timed = any(metric in TIMED_METRICS for metric in wanted)
         self._static: dict[Candidate, dict[str, float]] = {}
 
     def static(self, candidate: Candidate) -> dict[str, float]:
