@@ -1,0 +1,129 @@
+"""From the nodes of a space file to a space: every section once, then what ties them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gmsearch.candidate import Bands, Candidate, Gate, GmNet, Recipe, Spectral
+from gmsearch.space.domains import Tree
+from gmsearch.space.fit import Judge
+from gmsearch.space.forms import fields_of
+from gmsearch.space.goals import constraints_from, objectives_from
+from gmsearch.space.mistakes import Mistakes, closest, near
+from gmsearch.space.nodes import Node
+from gmsearch.space.references import (
+    baseline_from,
+    dependency_order,
+    forbid_from,
+    parameters_from,
+)
+from gmsearch.space.rules import (
+    bands_from_file,
+    check_constraints,
+    check_forbid,
+    check_holdout,
+    check_method,
+    data_from_file,
+    resources_from_file,
+    search_from_file,
+)
+from gmsearch.space.sections import (
+    BANDS,
+    DATA,
+    REQUIRED,
+    RESOURCES,
+    SEARCH,
+    SECTIONS,
+    Name,
+    validated,
+)
+from gmsearch.space.settings import Resources, Search
+from gmsearch.space.space import Space
+from gmsearch.space.tree import TreeReader
+
+_EMPTY = Node({}, (1, 1), (1, 1))
+
+
+def assemble(root: Node, source: str, data_root: Path | None, mistakes: Mistakes) -> Space:
+    """Return the space that the nodes of a file say.
+
+    Every section is read, whatever is wrong with the others. Unless `mistakes` stays empty the
+    space is none to work with: what stands for a mistaken section is arbitrary.
+    """
+    given = root.mapping.get
+    _check_keys(root, mistakes)
+    head = {key: root.mapping[key] for key in ("study", "about") if key in root.mapping}
+    name = validated(Name, Node(head, (1, 1), (1, 1)), "", mistakes) or {"study": "", "about": ""}
+    data = data_from_file(node, data_root, mistakes) if (node := given("data")) else None
+    bands = bands_from_file(given("bands", _EMPTY), data, mistakes)
+    objectives = objectives_from(node, bands, mistakes) if (node := given("objectives")) else None
+    constraints = constraints_from(given("constraints", _EMPTY), bands, mistakes)
+    search = search_from_file(node, mistakes) if (node := given("search")) else None
+    resources = resources_from_file(given("resources", _EMPTY), mistakes)
+
+    reader = TreeReader(mistakes)
+    model: Tree = reader.read(node, Candidate, "model") if (node := given("model")) else None
+    train = reader.read(given("train", _EMPTY), Recipe, "train")
+    drafts, told = reader.drafts, len(mistakes)
+    parameters = parameters_from(drafts, mistakes)
+    order = dependency_order(parameters, drafts, mistakes)
+    forbid = forbid_from(node, drafts, mistakes) if (node := given("forbid")) else None
+    tied = len(mistakes) == told
+    baseline = (
+        baseline_from(node, order, drafts, mistakes) if (node := given("baseline")) else None
+    )
+
+    if search is not None:
+        check_method(search, drafts, root, mistakes)
+    check_constraints(constraints, root, mistakes)
+    if data is not None:
+        check_holdout(data, bands, search, root, mistakes)
+    space = Space(
+        study=name["study"],
+        about=name["about"],
+        source=source,
+        model=model,
+        train=train,
+        parameters=parameters,
+        order=order,
+        baseline=baseline,
+        forbid=forbid or (),
+        data=data or Spectral(),
+        bands=bands or Bands(),
+        objectives=objectives or (),
+        constraints=constraints,
+        search=search or Search(method="grid"),
+        resources=resources or Resources(),
+    )
+    if tied:
+        check_forbid(space, root, mistakes)
+        Judge(space, root, drafts, mistakes).judge()
+    return space
+
+
+def _check_keys(root: Node, mistakes: Mistakes) -> None:
+    """Tell every section that is unknown or missing; `study` is told with its form."""
+    owners, meant = _owners(), set()
+    for key, place in root.keys.items():
+        if key not in SECTIONS:
+            owner = owners.get(key)
+            meant.add(closest(key, SECTIONS))
+            remedy = f"it belongs to `{owner}`" if owner else near(key, SECTIONS)
+            mistakes.add(place, f"unknown key {key!r}; {remedy}")
+    for key in REQUIRED:
+        if key not in {*root.mapping, *meant, "study"}:
+            mistakes.add((1, 1), f"{key} is missing; add `{key}: …`")
+
+
+def _owners() -> dict[str, str]:
+    """Return in which section every key of a section belongs."""
+    forms = {"resources": (RESOURCES,), "bands": (BANDS,), "data": tuple(DATA.values())}
+    owners = {
+        key: section
+        for section, models in {**forms, "search": (SEARCH,)}.items()
+        for model in models
+        for key in model.model_fields
+    }
+    for section, cls in (("train", Recipe), ("model.gate", Gate), ("model", GmNet)):
+        owners |= dict.fromkeys(fields_of(cls), section)
+    return owners

@@ -1,0 +1,56 @@
+"""What one space says otherwise than another, and whether a study may go on with it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from gmsearch.candidate import difference
+from gmsearch.space.mistakes import spelled
+
+_ALLOWED = (
+    "forbid",
+    "objectives",
+    "constraints",
+    "search.candidates",
+    "search.seeds",
+    "search.max_failed",
+    "resources",
+)
+"""What is judged from the records, or only adds to them. Everything else would make records of
+one study that do not belong together, or a sampler that cannot be replayed."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """One difference between the space a study began with and the one it is to go on with."""
+
+    path: str
+    """As in the file, such as `search.seeds` or `model.gate.product.choice`."""
+    old: Any
+    """Plain data; None where the path was not there."""
+    new: Any
+    allowed: bool
+    """Whether the study may go on; otherwise the remedy is another name for the study."""
+
+    def __str__(self) -> str:
+        """Return the change, and the remedy where it is refused."""
+        text = f"{self.path}: {_said(self.old)} -> {_said(self.new)}"
+        return text if self.allowed else f"{text}: give the changed space another `study` name"
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Change]:
+    """Return the named differences between the meanings of two spaces."""
+    return [
+        Change(path=path, old=before, new=after, allowed=_allowed(path))
+        for path, (before, after) in difference(old, new).items()
+    ]
+
+
+def _allowed(path: str) -> bool:
+    return any(path == name or path.startswith(f"{name}.") for name in _ALLOWED)
+
+
+def _said(value: Any) -> str:
+    return "absent" if value is None else spelled(value)

@@ -1,0 +1,232 @@
+"""A space: all that a study's file says, and the arms it holds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from gmsearch.candidate import (
+    Arm,
+    Bands,
+    DataSpec,
+    candidate_from,
+    canonical_json,
+    digest,
+    plain,
+    recipe_from,
+)
+from gmsearch.errors import FieldError
+from gmsearch.space.changes import Change, changes
+from gmsearch.space.counting import count_assignments, enumerate_assignments
+from gmsearch.space.domains import Choice, Domain, Int, Parameter, Slot, Tree, draw, resolve
+from gmsearch.space.forms import frozen
+from gmsearch.space.mistakes import compact, near
+from gmsearch.space.settings import Resources, Search
+from gmsearch.trial import Assignment, Constraint, Objective, Value
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Space:
+    """One space file, without a mistake. `load_space` makes it."""
+
+    study: str
+    about: str
+    source: str
+    """The text of the file as it was read."""
+
+    model: Tree
+    """What `candidate_from` takes, with slots where parameters stand."""
+    train: Tree
+    """What `recipe_from` takes, likewise."""
+    parameters: tuple[Parameter, ...]
+    """In the order of the file."""
+    order: tuple[Parameter, ...]
+    """The same, each after those it depends on."""
+
+    baseline: Assignment | None
+    forbid: tuple[Assignment, ...]
+    data: DataSpec
+    bands: Bands
+    objectives: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...]
+    search: Search
+    resources: Resources
+
+    def draw(self, suggest: Callable[[Parameter], Value]) -> Assignment:
+        """Return the assignment that `suggest` makes, asked for the active parameters alone.
+
+        Every sampler is built on this: it is asked in an order in which what a parameter depends
+        on is known, and it answers with a member of `parameter.domain`.
+        """
+        return self._sorted(draw(self.order, suggest))
+
+    def assignments(self) -> Iterator[Assignment]:
+        """Yield the full factorial before `forbid`, the last parameter changing fastest.
+
+        Raises:
+            FieldError: at the call, for a float domain without steps.
+        """
+        return map(self._sorted, enumerate_assignments(self.order))
+
+    def count(self) -> int | None:
+        """Return the exact number of assignments after `forbid`; None if a domain is continuous.
+
+        Several may be the same arm: see `arms`.
+        """
+        return count_assignments(self.order, self.forbid)
+
+    def arms(self) -> Iterator[tuple[Assignment, Arm]]:
+        """Yield the distinct arms after `forbid`, each with the first assignment that spells it.
+
+        Raises:
+            FieldError: at the call, for a float domain without steps.
+        """
+        return self._distinct(self.assignments())
+
+    def _distinct(self, assignments: Iterator[Assignment]) -> Iterator[tuple[Assignment, Arm]]:
+        seen: set[str] = set()
+        for assignment in assignments:
+            if not self.forbidden(assignment):
+                arm = self.arm(assignment)
+                if arm.digest not in seen:
+                    seen.add(arm.digest)
+                    yield assignment, arm
+
+    def arm(self, assignment: Assignment) -> Arm:
+        """Return the arm of a complete assignment.
+
+        Raises:
+            FieldError: where a parameter has no value, or the values do not fit each other; its
+                path is one of `parameters` or of the file.
+        """
+        by_path = {parameter.path: parameter for parameter in self.parameters}
+        model: Any = resolve(self.model, assignment, by_path)
+        train: Any = resolve(self.train, assignment, by_path)
+        candidate = candidate_from(model)
+        try:
+            recipe = recipe_from(train)
+        except FieldError as error:
+            raise FieldError(f"train.{error.path}", error.message) from None
+        return Arm(candidate=candidate, recipe=recipe)
+
+    def forbidden(self, assignment: Assignment) -> bool:
+        """Return whether an entry of `forbid` matches."""
+        return any(
+            all(path in assignment and assignment[path] == entry[path] for path in entry)
+            for entry in self.forbid
+        )
+
+    def selects(self) -> bool:
+        """Return whether the method picks a winner, so that the holdout must decide."""
+        return self.search.selects
+
+    def assignment(self, params: Mapping[str, Any]) -> Assignment:
+        """Return an assignment from what JSON made of one: lists become tuples again.
+
+        Raises:
+            FieldError: for what is not an assignment of this space.
+        """
+        by_path = {parameter.path: parameter for parameter in self.parameters}
+        for path in params:
+            if path not in by_path:
+                raise FieldError(path, f"is not a parameter; {near(path, by_path)}")
+
+        def given(parameter: Parameter) -> Value:
+            if parameter.path not in params:
+                raise FieldError(parameter.path, "has no value")
+            try:
+                return parameter.domain.member(frozen(params[parameter.path]))
+            except FieldError as error:
+                raise FieldError(parameter.path, error.message) from None
+
+        assignment = self.draw(given)
+        for path in params:
+            if path not in assignment:
+                raise FieldError(path, "has a value, but does not exist beside the others")
+        return assignment
+
+    def label(self, assignment: Assignment) -> str:
+        """Return a short text such as `product=self activation=relu6`.
+
+        A parameter goes by the last part of its path that is no index, and by as many parts
+        before it as tell it from the others. Neither names nor values have blanks.
+        """
+        names = _short_names([parameter.path for parameter in self.parameters])
+        parts = [f"{names[path]}={compact(value)}" for path, value in assignment.items()]
+        return " ".join(parts)
+
+    def meaning(self) -> dict[str, Any]:
+        """Return what the file says as plain data: no comments, no `about`, no place of data."""
+        by_path = {parameter.path: parameter for parameter in self.parameters}
+        data = {key: value for key, value in plain(self.data).items() if key != "root"}
+        return {
+            "study": self.study,
+            "model": _meaning(self.model, by_path),
+            "train": _meaning(self.train, by_path),
+            "baseline": _meaning(self.baseline, by_path) if self.baseline is not None else None,
+            "forbid": sorted((_meaning(e, by_path) for e in self.forbid), key=canonical_json),
+            "data": data,
+            "bands": plain(self.bands),
+            "objectives": {o.metric: o.direction for o in self.objectives},
+            "constraints": {c.metric: plain(c) for c in self.constraints},
+            "search": plain(self.search),
+            "resources": plain(self.resources),
+        }
+
+    @property
+    def digest(self) -> str:
+        """The hash of the meaning: not of comments, order of keys, `about`, or place of data."""
+        return digest(self.meaning())
+
+    def changes(self, other: Space) -> list[Change]:
+        """Return by what `other`, the file as it is now, differs from this space.
+
+        Comments, the order of keys, `about` and the place of the data are no difference.
+        """
+        return changes(self.meaning(), other.meaning())
+
+    def _sorted(self, taken: Assignment) -> Assignment:
+        return {p.path: taken[p.path] for p in self.parameters if p.path in taken}
+
+
+def _meaning(tree: Tree, parameters: Mapping[str, Parameter]) -> Any:
+    """Return a tree as the file writes it, domains at the slots."""
+    if isinstance(tree, Mapping):
+        return {key: _meaning(child, parameters) for key, child in tree.items()}
+    if isinstance(tree, tuple):
+        return [_meaning(child, parameters) for child in tree]
+    if tree is None:
+        return "none"
+    if isinstance(tree, float) and tree.is_integer():
+        return int(tree)  # 2.0 and 2 are one number in a file, but two in JSON
+    if not isinstance(tree, Slot):
+        return tree
+    parameter = parameters[tree.path]
+    said = _domain_meaning(parameter.domain, parameters)
+    if parameter.when:
+        said["when"] = {c.path: _meaning(c.values, parameters) for c in parameter.when}
+        said["else"] = _meaning(parameter.else_, parameters)
+    return said
+
+
+def _domain_meaning(domain: Domain, parameters: Mapping[str, Parameter]) -> dict[str, Any]:
+    if not isinstance(domain, Choice):
+        kind = "int" if isinstance(domain, Int) else "float"
+        return {kind: plain(domain)}
+    if domain.trees is None:
+        return {"choice": _meaning(domain.options, parameters)}
+    labelled = zip(domain.options, domain.trees, strict=True)
+    return {"choice": {str(label): _meaning(tree, parameters) for label, tree in labelled}}
+
+
+def _short_names(paths: list[str]) -> dict[str, str]:
+    short = {}
+    for path in paths:
+        parts = path.split(".")
+        tails = [
+            ".".join(parts[i:]) for i in reversed(range(len(parts))) if not parts[i].isdigit()
+        ]
+        alone = (t for t in tails if sum(f".{p}".endswith(f".{t}") for p in paths) == 1)
+        short[path] = next(alone, path)
+    return short
