@@ -6,6 +6,8 @@ Points are rows, objectives columns; every number is finite.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import moocore
 import numpy as np
 import numpy.typing as npt
@@ -88,8 +90,8 @@ def resampled_means(values: Floats, draws: int, generator: np.random.Generator) 
     return means
 
 
-def front_probability(samples: Floats) -> Floats:
-    """Return the (N,) shares of the (draws, N, M) samples in which each point is on the front."""
+def front_probability(samples: Iterable[Floats]) -> Floats:
+    """Return the (N,) shares of the samples, (N, M) each, in which each point is on the front."""
     shares: Floats = np.mean([front(points) for points in samples], axis=0)
     return shares
 

@@ -1,0 +1,174 @@
+"""From the records of a study to its facts: a pure function of the records and the space."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from gmsearch.candidate import canonical_json
+from gmsearch.ledger import Records
+from gmsearch.report.facts import ArmFacts, DataFacts, Latency, Outcome, StudyFacts, Timings
+from gmsearch.space import Space
+from gmsearch.trial import State, TrialRecord
+
+# What a timing's protocol says of the candidate itself; the rest says how it was measured.
+_OF_CANDIDATE = ("runs_per_block", "folded_batch_norms")
+
+
+def collect(records: Records, space: Space) -> StudyFacts:
+    """Gather the facts of a study. An arm that the space forbids by now is left out."""
+    allowed, forbidden = [], 0
+    for trial in records.trials.values():
+        if space.forbidden(space.assignment(trial.params)):
+            forbidden += 1
+        else:
+            allowed.append(trial)
+    timings = _timings(records.timings)
+    heading, arms = _shortened(_arms(records, space, allowed, timings))
+    complete = sum(trial.state is State.COMPLETE for trial in allowed)
+    return StudyFacts(
+        name=space.study,
+        about=space.about,
+        space=space,
+        data=_data(records, space, allowed, timings),
+        heading=heading,
+        arms=arms,
+        timings=timings,
+        outcomes=_outcomes(records, allowed, forbidden),
+        repeated=complete - sum(len(arm.trials) for arm in arms),
+    )
+
+
+def _arms(
+    records: Records, space: Space, trials: Iterable[TrialRecord], timings: Timings | None
+) -> tuple[ArmFacts, ...]:
+    baseline = None if space.baseline is None else space.arm(space.baseline).digest
+    groups: dict[str, list[TrialRecord]] = {}
+    for trial in trials:
+        groups.setdefault(trial.arm, []).append(trial)
+    asked = {ask["arm"]: number for number, ask in reversed(list(enumerate(records.asks)))}
+    order = sorted(groups, key=lambda arm: (arm != baseline, asked.get(arm, len(asked))))
+    arms = []
+    for digest in order:
+        group = groups[digest]
+        latest = {trial.seed: trial for trial in group if trial.state is State.COMPLETE}
+        seeds = sorted(latest)
+        label = _printable(space.label(space.assignment(group[0].params)))
+        gate = group[0].candidate.get("gate", {})
+        arms.append(
+            ArmFacts(
+                digest=digest,
+                label=label,
+                short=label,
+                baseline=digest == baseline,
+                activation=gate.get("activation"),
+                keys={seed: latest[seed].key for seed in seeds},
+                trials={seed: latest[seed].metrics for seed in seeds},
+                latency=timings.by_candidate.get(group[0].digest) if timings else None,
+            )
+        )
+    return tuple(arms)
+
+
+def _shortened(arms: Sequence[ArmFacts]) -> tuple[str, tuple[ArmFacts, ...]]:
+    """Take out of the labels what they share: the names, if all have the same ones."""
+    parts = [[part.partition("=") for part in arm.label.split(" ")] for arm in arms]
+    names = {tuple(name for name, _, _ in row) for row in parts}
+    if len(names) != 1 or not all(equals for row in parts for _, equals, _ in row):
+        return "arm", tuple(arms)
+    shorts = [" · ".join(value for _, _, value in row) for row in parts]
+    pairs = zip(arms, shorts, strict=True)
+    return " · ".join(*names), tuple(dataclasses.replace(arm, short=s) for arm, s in pairs)
+
+
+def _timings(records: Iterable[Mapping[str, Any]]) -> Timings | None:
+    done = [record for record in records if "latency_ms" in record.get("metrics", {})]
+    if not done:
+        return None
+    setup = _setup(done[-1])
+    alike = [record for record in done if _setup(record) == setup]
+    return Timings(
+        device=str(done[-1]["device"]),
+        protocol={k: v for k, v in done[-1]["protocol"].items() if k not in _OF_CANDIDATE},
+        by_candidate={
+            record["digest"]: Latency(
+                value=record["metrics"]["latency_ms"],
+                low=record["metrics"]["latency_ms.low"],
+                high=record["metrics"]["latency_ms.high"],
+                disturbed=bool(record.get("disturbed", False)),
+            )
+            for record in alike
+        },
+        otherwise=len(done) - len(alike),
+    )
+
+
+def _setup(record: Mapping[str, Any]) -> str:
+    protocol = {k: v for k, v in record["protocol"].items() if k not in _OF_CANDIDATE}
+    return canonical_json([record["device"], protocol])
+
+
+def _data(
+    records: Records, space: Space, trials: Iterable[TrialRecord], timings: Timings | None
+) -> DataFacts:
+    runs = [run["images"] for run in records.runs if "images" in run]
+    told: Mapping[str, Any] = runs[-1] if runs else {}
+    protocol = timings.protocol if timings else {}
+    spec = space.data
+    return DataFacts(
+        name=spec.name,
+        synthetic=spec.name == "spectral",
+        resolution=told.get("resolution", spec.resolution or protocol.get("resolution")),
+        evaluation=told.get("evaluation", getattr(spec, "evaluation_images", None)),
+        holdout=told.get("holdout"),
+        chance=next((t.metrics["chance"] for t in trials if "chance" in t.metrics), None),
+    )
+
+
+def _outcomes(
+    records: Records, trials: Iterable[TrialRecord], forbidden: int
+) -> tuple[Outcome, ...]:
+    found: dict[tuple[str, str], list[TrialRecord]] = {}
+    trained = set()
+    for trial in trials:
+        trained.add(trial.arm)
+        found.setdefault((trial.state.value, trial.failure or ""), []).append(trial)
+    outcomes = []
+    for (state, failure), group in sorted(found.items()):
+        reason = _reason(failure, [trial.error for trial in group])
+        outcomes.append(Outcome(state=state, count=len(group), of="trials", reason=reason))
+    last = {record["key"]: record for record in records.timings}
+    lost = [record for record in last.values() if "failure" in record]
+    if lost:
+        reason = _reason(lost[0]["failure"], [record.get("error") for record in lost])
+        outcomes.append(Outcome(state="FAILED", count=len(lost), of="timings", reason=reason))
+    broken: dict[str, set[str]] = {}
+    for record in records.infeasible:
+        if record["arm"] not in trained:
+            reason = ", ".join(sorted(record["violations"]))
+            broken.setdefault(reason, set()).add(record["arm"])
+    outcomes += [
+        Outcome(
+            state=State.INFEASIBLE.value,
+            count=len(arms),
+            of="arms",
+            reason=f"{reason} out of bounds before training",
+        )
+        for reason, arms in sorted(broken.items())
+    ]
+    if forbidden:
+        reason = "the space forbids their arms by now"
+        outcomes.append(Outcome(state="LEFT OUT", count=forbidden, of="trials", reason=reason))
+    return tuple(outcomes)
+
+
+def _reason(failure: str, errors: Iterable[str | None]) -> str:
+    """Return the class of a failure and the last line of the first error, which names it."""
+    lines = [line for error in errors for line in (error or "").strip().splitlines()[-1:]]
+    return ": ".join(filter(None, [failure, *map(_printable, lines[:1])]))
+
+
+def _printable(text: str) -> str:
+    """Return the text without what would move a terminal's cursor or break a line."""
+    return "".join(c if c.isprintable() else " " for c in text)

@@ -1,0 +1,146 @@
+"""What a study found, as plain data: its arms with their values by seed, and how it was measured.
+
+Nothing is drawn, rounded or tested here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from gmsearch.report.metrics import Metric, is_trained, metric
+from gmsearch.space import Space
+from gmsearch.stats import Summary, summarise
+from gmsearch.trial import HOLDOUT
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Latency:
+    """Milliseconds of one batch, with the 95 % interval of its timing blocks."""
+
+    value: float
+    low: float
+    high: float
+    disturbed: bool
+    """Whether the reference drifted or other processes were at work meanwhile."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Timings:
+    """The latencies that may be compared: those measured in the way of the latest."""
+
+    device: str
+    protocol: Mapping[str, Any]
+    by_candidate: Mapping[str, Latency]
+    """Digest of the candidate -> its latency."""
+    otherwise: int
+    """How many timings were left out, because they were measured in another way."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class DataFacts:
+    """The images behind the numbers; what the records do not say is None."""
+
+    name: str
+    synthetic: bool
+    resolution: int | None
+    evaluation: int | None
+    """Images of the evaluation split."""
+    holdout: int | None
+    """Images of the holdout of the training split."""
+    chance: float | None
+    """Share of the most frequent class of the evaluation split."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ArmFacts:
+    """One arm and its COMPLETE trials, by seed."""
+
+    digest: str
+    label: str
+    """Names and values of its parameters."""
+    short: str
+    """The values alone, where `StudyFacts.heading` holds the names; else the label."""
+    baseline: bool
+    activation: str | None
+    keys: Mapping[int, str]
+    """Seed -> key of the trial."""
+    trials: Mapping[int, Mapping[str, float]]
+    """Seed -> metrics."""
+    latency: Latency | None
+
+    def by_seed(self, name: str) -> dict[int, float]:
+        """Return seed -> value of a metric, for the seeds that have it."""
+        return {seed: m[name] for seed, m in self.trials.items() if name in m}
+
+    def summary(self, name: str) -> Summary | None:
+        """Return mean, sd and n of a metric; the latency has n 1 and no sd; None if unmeasured."""
+        if not is_trained(name):
+            value = self.cost(name)
+            return None if value is None else Summary(mean=value, sd=None, n=1)
+        values = self.by_seed(name)
+        return summarise(list(values.values())) if values else None
+
+    def mean(self, name: str) -> float | None:
+        """Return the mean over the seeds, None where it was not measured."""
+        found = self.summary(name)
+        return None if found is None else found.mean
+
+    def cost(self, name: str) -> float | None:
+        """Return what belongs to the candidate and not to a seed: a static metric or latency."""
+        if name == "latency_ms":
+            return None if self.latency is None else self.latency.value
+        return next(iter(self.by_seed(name).values()), None)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """How many trials or arms ended in one way, and why."""
+
+    state: str
+    count: int
+    of: str
+    """trials, timings or arms."""
+    reason: str = ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class StudyFacts:
+    """All that the tables and figures of one study are made from."""
+
+    name: str
+    about: str
+    space: Space
+    data: DataFacts
+    heading: str
+    """What stands above the short labels: the parameters' names, where all arms share them."""
+    arms: tuple[ArmFacts, ...]
+    """The baseline first, then in the order they were asked for; also those without a trial that
+    completed."""
+    timings: Timings | None
+    outcomes: tuple[Outcome, ...]
+    repeated: int
+    """Trials left out because the same arm and seed was measured again, on other data or another
+    device."""
+
+    @property
+    def baseline(self) -> ArmFacts | None:
+        """The arm the others are compared with, if it has a trial that completed."""
+        return next((arm for arm in self.arms if arm.baseline and arm.trials), None)
+
+    @property
+    def measured(self) -> tuple[ArmFacts, ...]:
+        """The arms with at least one trial that completed."""
+        return tuple(arm for arm in self.arms if arm.trials)
+
+    def metric(self, name: str) -> Metric:
+        """Return how a metric is shown in this study."""
+        return metric(name, self.space.objectives, self.data.evaluation)
+
+    def chosen_by(self, name: str) -> str:
+        """Return the metric that decides where `name` is asked for.
+
+        A method that selects by what it saw is shown the holdout; its front is judged there.
+        """
+        return HOLDOUT + name if self.space.selects() and is_trained(name) else name

@@ -1,0 +1,171 @@
+"""The report as a whole: from a study's folder to what is printed and the files."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gmsearch.errors import StudyError
+
+MakeStudy = Callable[..., Any]
+PARETO = {"pareto.md", "pareto.tex", "pareto.csv", "pareto.png", "pareto.svg"}
+ABLATION = {"ablation.md", "ablation.tex", "ablation.csv"}
+CURVES = {"curves.png", "curves.svg"}
+TEXTS = {name for name in PARETO | ABLATION if not name.endswith(("png", "svg"))}
+
+
+def test_without_a_flag_everything_is_written(
+    make_study: MakeStudy, fill: Callable[..., Any]
+) -> None:
+    """All tables and figures of a whole study, none of them empty."""
+    study = fill(make_study(), 8, histories=True)
+
+    printed, files = study.report()
+
+    assert set(files) == PARETO | ABLATION | CURVES
+    assert all(path.stat().st_size > 200 for path in files.values())
+    for text in ("Does the product", "knee", "high@10 ↑ in %", "better", "undecided", "Holm"):
+        assert text in printed
+
+
+@pytest.mark.parametrize(
+    ("flag", "expected"), [("pareto", PARETO), ("ablation", ABLATION), ("curves", CURVES)]
+)
+def test_a_flag_gives_its_part_alone(
+    make_study: MakeStudy, fill: Callable[..., Any], flag: str, expected: set[str]
+) -> None:
+    """Each flag writes its own files and no others."""
+    _, files = fill(make_study(), 2, histories=True).report(**{flag: True})
+
+    assert set(files) == expected
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_tables_fit_a_terminal(full_study: Any, width: int) -> None:
+    """Seven arms with eight metrics fit 80 and 100 columns, and no cell is cut."""
+    printed, _ = full_study.report(width=width)
+
+    assert max(map(len, printed.splitlines())) <= width
+    assert "…" not in printed
+
+
+def test_the_same_ledger_gives_the_same_bytes(
+    make_study: MakeStudy, fill: Callable[..., Any], tmp_path: Path
+) -> None:
+    """A second process writes every file to the byte, and loads neither torch, timm nor ray."""
+    study = fill(make_study(), 2, histories=True)
+    _, files = study.report()
+    code = """
+import json, sys
+from pathlib import Path
+from rich.console import Console
+from gmsearch.report import write_report
+write_report(Path(sys.argv[1]), Path(sys.argv[2]), pareto=False, ablation=False, curves=False,
+             console=Console(quiet=True))
+print(json.dumps([name for name in ("torch", "timm", "ray", "pandas") if name in sys.modules]))
+"""
+
+    command = [sys.executable, "-c", code, str(study.folder), str(tmp_path / "again")]
+    done = subprocess.run(command, capture_output=True, check=True, text=True)
+
+    assert json.loads(done.stdout) == []
+    for name, path in files.items():
+        assert path.read_bytes() == (tmp_path / "again" / name).read_bytes(), name
+
+
+def test_a_study_without_trials_is_told_in_a_sentence(make_study: MakeStudy) -> None:
+    """Nothing run yet: one plain sentence, and text files that say the same."""
+    printed, files = make_study().report()
+
+    assert printed.count("The study has no trial yet: there is nothing to report.") == 1
+    assert set(files) == TEXTS
+    assert "no trial yet" in files["ablation.tex"].read_text(encoding="utf-8")
+
+
+def test_a_study_where_all_failed_names_the_reasons(make_study: MakeStudy) -> None:
+    """All failed or infeasible: counts and reasons, no table of numbers, no figure."""
+    study = make_study()
+    for seed in range(3):
+        study.add_trial("none relu", seed, failure="diverged", error=f"loss is nan, step {seed}")
+    study.add_infeasible("self gelu", "flops")
+
+    printed, files = study.report()
+
+    assert "3 trials" in printed
+    assert "diverged: loss is nan, step 0" in printed
+    assert "flops out of bounds before training" in printed
+    assert "No trial has completed: there is nothing to compare." in printed
+    assert set(files) == TEXTS
+
+
+def test_a_single_trial_is_a_report(make_study: MakeStudy) -> None:
+    """One arm, one seed, hardly a metric: its number stands there, and why there is no more."""
+    study = make_study()
+    study.add_trial("none relu", 0, {"top1": 0.5})
+
+    printed, files = study.report()
+
+    assert "50.0" in printed
+    assert "high@10, flops, latency_ms not measured" in printed
+    assert "baseline has no completed trial" in printed
+    assert "no curves" in printed
+    assert set(files) == TEXTS
+
+
+def test_one_objective_and_one_arm(make_study: MakeStudy) -> None:
+    """A front of one objective and one arm is drawn, and said to compare nothing."""
+    objectives = "{top1: maximize, high@10: maximize, flops: minimize, latency_ms: minimize}"
+    study = make_study((objectives, "{top1: maximize}"))
+    study.add_trial("none relu", 0, {"top1": 0.5})
+
+    printed, files = study.report(pareto=True)
+
+    assert set(files) == PARETO
+    assert "nothing was compared" in printed
+
+
+def test_an_ablation_of_a_search_is_made_when_asked_for(
+    make_study: MakeStudy, fill: Callable[..., Any]
+) -> None:
+    """Without a flag a search gives front and curves; with one, its arms are compared, too."""
+    study = fill(make_study(("method: grid, seeds: 8", "method: random, candidates: 7")), 2)
+
+    printed, files = study.report()
+    _, asked = study.report(ablation=True)
+
+    assert set(files) == PARETO
+    assert set(asked) == ABLATION
+    assert "holdout" in printed
+
+
+def test_a_folder_that_cannot_be_written_is_bad_input(make_study: MakeStudy) -> None:
+    """A file where the folder should be is one line with a remedy."""
+    study = make_study()
+    (study.folder / "out").write_text("in the way", encoding="utf-8")
+
+    with pytest.raises(StudyError, match="cannot be written"):
+        study.report()
+
+
+def test_reading_changes_nothing_in_the_study(
+    make_study: MakeStudy, fill: Callable[..., Any]
+) -> None:
+    """A report leaves every file of the study as it was, while it may be running."""
+    study = fill(make_study(), 1)
+    before = _contents(study.folder)
+
+    _, files = study.report()
+
+    written = set(files.values())
+    after = {path: data for path, data in _contents(study.folder).items() if path not in written}
+    assert after == before
+
+
+def _contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
