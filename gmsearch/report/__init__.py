@@ -61,10 +61,10 @@ def write_report(
     everything = not (pareto or ablation or curves)
     console.print(Text(f"{study.name}: {study.about}".rstrip(": "), style="bold"))
     if study.outcomes:
-        show(console, [tables.outcome_table(study)], [])
+        show(console, "outcomes", [tables.outcome_table(study)], [])
     if not study.measured:
         # Once, and not for every part of the report.
-        show(console, [], [notes.nothing(study)])
+        console.print(notes.nothing(study))
         console = Console(quiet=True)
     files: dict[str, bytes] = {}
     if pareto or everything:
@@ -74,14 +74,14 @@ def write_report(
     if curves or everything:
         files |= _curves(study, front, folder, console)
     if study.measured:
-        show(console, [], notes.measured_notes(study))
+        show(console, "how it was measured", [], notes.measured_notes(study))
     return [ledger.write_atomic(out / name, data) for name, data in files.items()]
 
 
 def _front(facts: FrontFacts, console: Console) -> dict[str, bytes]:
     shown = [tables.front_table(facts)] if facts.points else []
     sentences = notes.front_notes(facts)
-    show(console, shown, sentences)
+    show(console, "front", shown, sentences)
     found = _page("pareto", facts.study, shown, sentences)
     found["pareto.csv"] = csvs.front_csv(facts).encode()
     figure = front_figure(facts)
@@ -95,7 +95,7 @@ def _ablation(study: StudyFacts, console: Console) -> dict[str, bytes]:
     shown = tables.ablation_tables(facts) if study.measured else []
     overview = tables.overview_tables(facts) if study.measured else []
     sentences = notes.ablation_notes(facts)
-    show(console, shown, sentences)
+    show(console, "ablation", shown, sentences)
     found = _page("ablation", study, [*overview, *shown], sentences)
     found["ablation.csv"] = csvs.ablation_csv(facts).encode()
     return found
@@ -111,7 +111,7 @@ def _curves(
             if history is not None:
                 histories[key] = history
     facts = trace(study, histories)
-    show(console, [], notes.curve_notes(facts))
+    show(console, "curves", [], notes.curve_notes(facts))
     figure = curve_figure(facts, [point.arm for point in front.members])
     if figure is None:
         return {}

@@ -118,20 +118,21 @@ def _tex(text: str) -> str:
     return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
 
 
-def show(console: Console, tables: Sequence[Table], notes: Sequence[str]) -> None:
-    """Print tables one below the other, then the notes."""
+def show(console: Console, title: str, tables: Sequence[Table], notes: Sequence[str]) -> None:
+    """Print a section: its title, its tables one below the other, then its notes."""
+    console.rule(Text(title), align="left", style="none")
     for table in tables:
+        console.print(Text(table.title, style="bold"))
         console.print(_terminal_table(table, wide=console.width >= _WIDE))
         console.print()
     for note in notes:
         console.print(Padding(Text(f"· {note}"), (0, 0, 0, 1)))
-    console.print()
+    if notes:
+        console.print()
 
 
 def _terminal_table(table: Table, *, wide: bool) -> rich.table.Table:
     drawn = rich.table.Table(
-        title=Text(table.title, style="bold"),
-        title_justify="left",
         box=box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,

@@ -56,7 +56,7 @@ def ablation_tables(facts: AblationFacts) -> list[Table]:
 
 def overview_tables(facts: AblationFacts) -> list[Table]:
     """Return all arms by all trained metrics, a few metrics abreast: means, spreads, verdicts."""
-    marks = {"better": " +", "worse": f" {MINUS}"}
+    marks = {"better": "+ ", "worse": f"{MINUS} "}
     tables = []
     for start in range(0, len(facts.blocks), _METRICS_ABREAST):
         blocks = facts.blocks[start : start + _METRICS_ABREAST]
@@ -66,7 +66,7 @@ def overview_tables(facts: AblationFacts) -> list[Table]:
                 Cell(arm.short),
                 *(
                     dataclasses.replace(
-                        column[i], text=column[i].text + marks.get(block.rows[i].verdict, "")
+                        column[i], text=marks.get(block.rows[i].verdict, "") + column[i].text
                     )
                     for column, block in zip(columns, blocks, strict=True)
                 ),
@@ -74,7 +74,10 @@ def overview_tables(facts: AblationFacts) -> list[Table]:
             for i, arm in enumerate(facts.study.arms)
         )
         heading = (facts.study.heading, *(block.metric.title for block in blocks))
-        title = f"mean ± sd over the seeds; + better, {MINUS} worse than the baseline"
+        title = (
+            f"{facts.study.name}: mean ± sd over the seeds; "
+            f"+ better, {MINUS} worse than the baseline"
+        )
         tables.append(Table(title=title, heading=heading, rows=rows))
     return tables
 
@@ -226,7 +229,7 @@ def outcome_table(study: StudyFacts) -> Table:
     )
     width = 3 if any(outcome.reason for outcome in study.outcomes) else 2
     return Table(
-        title="outcomes",
+        title="how trials ended",
         heading=("state", "count", "why")[:width],
         rows=tuple(row[:width] for row in rows),
     )

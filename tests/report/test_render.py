@@ -106,7 +106,9 @@ def test_the_terminal_takes_markup_as_text(width: int) -> None:
     text = io.StringIO()
     console = Console(file=text, width=width)
 
-    show(console, [_table("[red]x[/red]", ":warning:")], ["[bold]note[/bold] :smile: " * 9])
+    show(
+        console, "part", [_table("[red]x[/red]", ":warning:")], ["[bold]note[/bold] :smile: " * 9]
+    )
 
     shown = text.getvalue()
     assert "[red]x[/red]" in shown
@@ -121,7 +123,7 @@ def test_labels_wrap_before_numbers_are_cut() -> None:
     table = _table("product=none activation=identity", number, number)
     text = io.StringIO()
 
-    show(Console(file=text, width=80), [table], [])
+    show(Console(file=text, width=80), "part", [table], [])
 
     assert text.getvalue().count(number) == 4
     assert "activation=identity" in text.getvalue()
