@@ -33,12 +33,13 @@ def versions(
     """Yield the versions of a batch one at a time, by the name of their metric.
 
     First `raw`, the images themselves; then `nodc`, each less its own mean per channel, nothing
-    put back; then `low@r` and `high@r` by radius, and `band@a:b`. Where a high-pass or band
-    image has lost its mean, `bands.dc` says what it gets instead: the data set's mean, its own,
-    or nothing. `rescale: max` divides each filtered image by its own maximum over pixels and
-    channels before that (images without a positive value are left). `boundary: mirror` filters
-    the even extension of the image to twice its sides, which has no seam; radii keep their
-    meaning, in bins of the image: a bin of the extension counts half.
+    put back; then `low@r` and `high@r` by radius, and `band@a:b`, which from 0 on holds the mean.
+
+    Where a high-pass or band image has lost its mean, `bands.dc` says what it gets instead: the
+    data set's mean, its own, or nothing. `rescale: max` divides each filtered image by its own
+    maximum over pixels and channels before that; images without a positive value are left.
+    `boundary: mirror` filters the even extension of the image to twice its sides, which has no
+    seam; radii keep their meaning, in bins of the image: a bin of the extension counts half.
 
     Args:
         images: (N, C, H, W), float, 0..1, on any device; not modified.
@@ -47,13 +48,12 @@ def versions(
 
     Raises:
         DataError: Where bands are asked for and the images are not square.
-        FieldError: For radii that leave one side without a frequency.
+        FieldError: For a radius or a range that leaves a version without a frequency.
     """
     own_mean = images.mean(dim=(2, 3), keepdim=True)
     yield "raw", images
     yield "nodc", images - own_mean
-    edges = sorted({*bands.radii, *(edge for pair in bands.ranges for edge in pair if edge > 0)})
-    if not edges:
+    if not bands.radii and not bands.ranges:
         return
     check(bands, images.shape[2], images.shape[3])
     dc = {"dataset_mean": mean.view(1, -1, 1, 1), "image_mean": own_mean, "drop": None}[bands.dc]
@@ -77,21 +77,26 @@ def check(bands: Bands, height: int, width: int) -> None:
             f"frequency bands need square images, these are {width}x{height}; "
             "set data.resolution, which crops them"
         )
-    farthest = _distances(height, 1).max().item()
     for radius in bands.radii:
-        if not 0 < radius <= farthest:
-            raise FieldError(
-                "radii",
-                f"{radius:g} is outside the frequencies of {height}-pixel images, "
-                f"which end at {farthest:g}; take a radius above 0 and up to that",
-            )
+        low = _kept(height, radius, bands)
+        if not low.any() or low.all():
+            raise FieldError("radii", f"{radius:g} {_outside(height)} above 0 and below that")
     for start, stop in bands.ranges:
-        if not 0 <= start < stop or start > farthest:
+        inside = _kept(height, stop, bands)
+        if start > 0:
+            inside &= ~_kept(height, start, bands)
+        if start < 0 or not inside.any():
             raise FieldError(
-                "ranges",
-                f"{start:g}:{stop:g} holds no frequency of {height}-pixel images, which end at "
-                f"{farthest:g}; take 0 <= from < to",
+                "ranges", f"{start:g}:{stop:g} {_outside(height)}, 0 <= from < to, wider apart"
             )
+
+
+def _outside(side: int) -> str:
+    farthest = np.hypot(side // 2, side // 2)
+    return (
+        f"leaves a version without a frequency in images of {side} pixels, "
+        f"whose frequencies end at {farthest:g} bins; take radii"
+    )
 
 
 class _LowPass:
@@ -99,41 +104,40 @@ class _LowPass:
 
     def __init__(self, images: torch.Tensor, bands: Bands) -> None:
         self._side = images.shape[2]
-        self._fold = 2 if bands.boundary == "mirror" else 1
-        self._edge = bands.edge
-        self._spectrum = torch.fft.rfft2(_extended(images, self._fold))
+        self._bands = bands
+        extended = _even(images) if bands.boundary == "mirror" else images
+        self._spectrum = torch.fft.rfft2(extended)
 
     def __call__(self, radius: float) -> torch.Tensor:
         """Return what lies nearer than the radius: (N, C, H, W)."""
-        mask = _mask(self._side, self._fold, radius, self._edge, self._spectrum.device)
+        mask = _mask(self._side, radius, self._bands, self._spectrum.device)
         # The inverse along the rows is left out where the mask keeps nothing of a column.
         kept = torch.fft.ifft(self._spectrum[..., : mask.shape[1]] * mask, dim=2)
-        smooth: torch.Tensor = torch.fft.irfft(kept, n=self._side * self._fold, dim=3)
+        smooth: torch.Tensor = torch.fft.irfft(kept, n=self._spectrum.shape[2], dim=3)
         return smooth[..., : self._side, : self._side]
 
 
-def _extended(images: torch.Tensor, fold: int) -> torch.Tensor:
-    if fold == 1:
-        return images.contiguous()
+def _even(images: torch.Tensor) -> torch.Tensor:
+    """Return the even extension (N, C, 2H, 2W): the images and their mirror images."""
     wide = torch.cat([images, images.flip(3)], dim=3)
     return torch.cat([wide, wide.flip(2)], dim=2)
 
 
 @functools.lru_cache(maxsize=64)
-def _distances(side: int, fold: int) -> torch.Tensor:
-    """Return the distances of the half spectrum in bins of the image: float64 (S, S // 2 + 1)."""
-    n = side * fold
-    rows = np.fft.fftfreq(n, 1 / n) / fold
-    columns = np.fft.rfftfreq(n, 1 / n) / fold
-    return torch.from_numpy(np.hypot(rows[:, None], columns[None, :]))
-
-
-@functools.lru_cache(maxsize=64)
-def _mask(side: int, fold: int, radius: float, edge: str, device: torch.device) -> torch.Tensor:
+def _mask(side: int, radius: float, bands: Bands, device: torch.device) -> torch.Tensor:
     """Return 1 where the half spectrum is kept, only the columns in which anything is."""
-    distances = _distances(side, fold)
-    keep = distances < radius if edge == "lt" else distances <= radius
-    return keep[:, keep.any(dim=0)].to(device, torch.float32)
+    kept = _kept(side, radius, bands)
+    return torch.from_numpy(kept[:, kept.any(axis=0)]).to(device, torch.float32)
+
+
+def _kept(side: int, radius: float, bands: Bands) -> np.ndarray:
+    """Return whether the low-pass keeps a bin of the half spectrum: bool (n, n // 2 + 1)."""
+    fold = 2 if bands.boundary == "mirror" else 1
+    n = side * fold
+    rows, columns = np.fft.fftfreq(n, 1 / n), np.fft.rfftfreq(n, 1 / n)
+    distance = np.hypot(rows[:, None], columns[None, :]) / fold
+    kept: np.ndarray = distance < radius if bands.edge == "lt" else distance <= radius
+    return kept
 
 
 def _rescaled(images: torch.Tensor, bands: Bands) -> torch.Tensor:
@@ -190,10 +194,8 @@ def evaluate_bands(
         batch_size = min(batch_size, max(1, _CPU_BATCH // max(1, images[:1].numel())))
     with _measuring(model, device):
         for start in range(0, len(images), batch_size):
-            batch = images[start : start + batch_size].to(device, non_blocking=True)
-            pixels = batch.permute(0, 3, 1, 2).to(
-                torch.float32, memory_format=torch.contiguous_format
-            )
+            batch = images[start : start + batch_size].to(device).permute(0, 3, 1, 2)
+            pixels = batch.to(torch.float32, memory_format=torch.contiguous_format)
             pixels /= 255  # (N, C, H, W)
             for name, version in versions(pixels, bands, mean_pixel):
                 normal = torch.mul(version, scale).add_(shift)

@@ -230,18 +230,29 @@ def test_images_that_are_not_square_are_refused_only_for_bands() -> None:
 @pytest.mark.parametrize(
     ("bands", "message"),
     [
-        (Bands(radii=(4, 0)), r"radii: 0 is outside .* 32-pixel images, which end at 22\.6"),
-        (Bands(radii=(-1,)), "radii: -1 is outside"),
-        (Bands(radii=(23,)), "radii: 23 is outside"),
-        (Bands(ranges=((6, 6),)), "ranges: 6:6 holds no frequency"),
-        (Bands(ranges=((-1, 6),)), "ranges: -1:6 holds no frequency"),
-        (Bands(ranges=((23, 30),)), "ranges: 23:30 holds no frequency"),
+        (Bands(radii=(4, 0)), r"radii: 0 leaves .* images of 32 pixels, .* end at 22\.6"),
+        (Bands(radii=(-1,)), "radii: -1 leaves a version without a frequency"),
+        (Bands(radii=(23,)), "radii: 23 leaves"),
+        (Bands(radii=(23,), boundary="mirror"), "radii: 23 leaves"),
+        (Bands(ranges=((6, 6),)), "ranges: 6:6 leaves"),
+        (Bands(ranges=((9, 4),)), "ranges: 9:4 leaves"),
+        (Bands(ranges=((-1, 6),)), "ranges: -1:6 leaves"),
+        (Bands(ranges=((4.3, 4.4),)), r"ranges: 4\.3:4\.4 leaves .* wider apart"),
+        (Bands(ranges=((23, 30),)), "ranges: 23:30 leaves"),
     ],
 )
 def test_bands_without_frequencies_are_refused(bands: Bands, message: str) -> None:
     """A radius outside the image would make an empty version, whose accuracy says nothing."""
     with pytest.raises(FieldError, match=message):
         check(bands, 32, 32)
+
+
+def test_the_edge_decides_what_the_outermost_radius_leaves() -> None:
+    """The corner bin at sqrt(2) 16 is left to high by `lt`, while `le` would leave it nothing."""
+    corner = math.hypot(16, 16)
+    check(Bands(radii=(corner,), edge="lt"), 32, 32)
+    with pytest.raises(FieldError, match="radii"):
+        check(Bands(radii=(corner,), edge="le"), 32, 32)
 
 
 class _Probe(nn.Module):

@@ -1,7 +1,7 @@
 """Decoded data sets on disk: written once per machine, memory-mapped by every process.
 
 `cache_dir()/<identity>/` holds images and labels of both splits as .npy files and `meta.json`
-with their sizes and digests. It is built beside its place under a lock and renamed, so that it is
+with their digests. It is built beside its place under a lock and renamed, so that it is
 whole or absent; one that is damaged all the same is built again.
 """
 
@@ -23,7 +23,6 @@ from gmsearch.data import holdout
 from gmsearch.data.source import Source, Split, check_labels, file_digest
 from gmsearch.errors import DataError
 
-_SCHEMA = 1
 _ROWS = 512
 _FILES = ("train_images", "train_labels", "evaluation_images", "evaluation_labels")
 
@@ -72,42 +71,30 @@ def ensure(identity: str, source: Callable[[], Source], where: str) -> None:
         ) from error
 
 
-def open_decoded(identity: str) -> Decoded | None:
-    """Map a data set; None where it is missing or its files have other sizes than written."""
+def open_decoded(identity: str) -> Decoded:
+    """Map a data set that `ensure` has found or made."""
     folder = cache_dir() / identity
     meta = _meta(folder)
-    if meta is None:
-        return None
-    try:
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in _FILES}
-    except (OSError, ValueError, EOFError):
-        return None
     return Decoded(
-        **arrays,
+        **{name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in _FILES},
         classes=tuple(meta["classes"]),
         mean=tuple(meta["mean"]),
         std=tuple(meta["std"]),
     )
 
 
-def _meta(folder: Path) -> dict[str, Any] | None:
-    """Return the description of a cached data set whose files have the sizes it states."""
-    try:
-        meta: dict[str, Any] = json.loads((folder / "meta.json").read_text())
-        sizes = {name: (folder / f"{name}.npy").stat().st_size for name in _FILES}
-        sound = meta["schema"] == _SCHEMA and sizes == {
-            name: meta["files"][name]["bytes"] for name in _FILES
-        }
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return meta if sound else None
+def _meta(folder: Path) -> dict[str, Any]:
+    meta: dict[str, Any] = json.loads((folder / "meta.json").read_text())
+    return meta
 
 
 def _whole(folder: Path) -> bool:
-    meta = _meta(folder)
-    return meta is not None and all(
-        file_digest(folder / f"{name}.npy") == meta["files"][name]["sha256"] for name in _FILES
-    )
+    """Tell whether a data set is there and its files have the bytes that were written."""
+    try:
+        written = _meta(folder)["files"]
+        return all(file_digest(folder / f"{name}.npy") == written[name] for name in _FILES)
+    except (OSError, DataError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _build(folder: Path, identity: str, source: Source, where: str) -> None:
@@ -130,17 +117,10 @@ def _build(folder: Path, identity: str, source: Source, where: str) -> None:
         if min(std) == 0:
             raise DataError(f"{where}: a channel is the same in all training images; add others")
         meta = {
-            "schema": _SCHEMA,
             "classes": source.classes,
             "mean": mean,
             "std": std,
-            "files": {
-                name: {
-                    "bytes": (building / f"{name}.npy").stat().st_size,
-                    "sha256": file_digest(building / f"{name}.npy"),
-                }
-                for name in _FILES
-            },
+            "files": {name: file_digest(building / f"{name}.npy") for name in _FILES},
         }
         (building / "meta.json").write_text(json.dumps(meta))
         building.replace(folder / identity)

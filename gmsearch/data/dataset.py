@@ -11,7 +11,6 @@ import numpy as np
 from gmsearch.candidate import DataSpec, Spectral
 from gmsearch.data import cache, holdout, spectral
 from gmsearch.data.source import Source
-from gmsearch.errors import DataError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -67,16 +66,8 @@ def load(spec: DataSpec) -> Dataset:
         DataError: As `prepare`, and for a holdout that leaves a class untrained.
         FieldError: As `prepare`.
     """
-    identity, source = _reader(spec)
+    identity = prepare(spec)
     decoded = cache.open_decoded(identity)
-    if decoded is None:
-        cache.ensure(identity, source, _where(spec))
-        decoded = cache.open_decoded(identity)
-    if decoded is None:
-        raise DataError(
-            f"the decode cache {cache.cache_dir() / identity} was damaged while it was read; "
-            "run again, or set GMSEARCH_CACHE to a local folder"
-        )
     held = holdout.size(decoded.train_labels, spec.holdout)
     images, labels = decoded.train_images, decoded.train_labels
     evaluation = decoded.evaluation_labels

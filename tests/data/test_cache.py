@@ -86,26 +86,13 @@ def _half_written(folder: Path) -> None:
     ],
 )
 def test_a_damaged_cache_is_built_again(cache: Path, damage: Callable[[Path], object]) -> None:
-    """Whatever was cut, changed or left half-written, preparing restores every byte."""
+    """Whatever was cut, changed or left half-written, loading restores every byte."""
     data = load(SPEC)
     whole = _arrays(data)
     damage(cache / data.identity)
-    prepare(SPEC)
 
     assert _same(_arrays(load(SPEC)), whole)
     assert not list(cache.glob(".*"))
-
-
-@pytest.mark.parametrize("damage", [_truncate, _half_written])
-def test_loading_alone_notices_missing_bytes(
-    cache: Path, damage: Callable[[Path], object]
-) -> None:
-    """A worker that only loads does not read a truncated file as images."""
-    data = load(SPEC)
-    whole = _arrays(data)
-    damage(cache / data.identity)
-
-    assert _same(_arrays(load(SPEC)), whole)
 
 
 def test_processes_build_once(cache: Path) -> None:
