@@ -12,6 +12,7 @@ import json
 import logging
 import math
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -77,6 +78,9 @@ def _session(cpus: int, gpus: float) -> Iterator[None]:
         log_to_driver=False,
         logging_level=logging.ERROR,
     )
+    # Ray puts a native handler of its own in the place of Python's; put ours back.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.getsignal(number))
     try:
         yield
     finally:

@@ -168,7 +168,7 @@ def test_bad_input_is_a_line_and_exit_code_2(tiny_space: Path, case: str) -> Non
     [
         ("search:", "resources: {cpus: 4000}\nsearch:", "resources.cpus"),
         ("search:", "resources: {gpus: 64}\nsearch:", "GPU"),
-        ("{name: spectral", "{name: parquet, root: none}\n#", "none"),
+        ("{name: spectral", "{name: parquet, root: nowhere}\n#", "nowhere"),
         ("{name: spectral", "{name: folder, root: empty}\n#", "empty"),
         ("radii: [4]", "radii: [40]", "radii"),
     ],

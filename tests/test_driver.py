@@ -53,6 +53,8 @@ def facts_of(space: Space) -> Facts:
         data_identity=data.identity,
         classes=len(data.classes),
         resolution=data.resolution,
+        evaluation_images=len(data.evaluation.labels),
+        holdout_images=len(data.holdout.labels),
         device="cpu",
         device_name="a processor",
     )

@@ -82,6 +82,8 @@ def facts_of(space: Space) -> Facts:
         data_identity=data.identity,
         classes=len(data.classes),
         resolution=data.resolution,
+        evaluation_images=len(data.evaluation.labels),
+        holdout_images=len(data.holdout.labels),
         device="cuda" if gpus else "cpu",
         device_name=gpus[0] if gpus else cpu_name(),
     )

@@ -28,6 +28,8 @@ class Facts:
     data_identity: str
     classes: int
     resolution: int
+    evaluation_images: int
+    holdout_images: int
     device: str
     """A torch device string."""
     device_name: str

@@ -116,13 +116,23 @@ class Driver:
 
     def finish(self, plan: Plan) -> None:
         """Take in the record the worker left in the spool; without one, the worker was lost."""
-        spooled = [r for r in self._ledger.take_spool() if r["key"] == plan.key]
-        record = spooled[-1] if spooled else _lost(plan)
-        if not spooled:
+        self._ledger.take_spool()
+        record = self._recorded(plan)
+        if record is None:
+            record = _lost(plan)
             self._ledger.append(record)
         del self._running[plan.key]
         self._watch.finished(plan, record)
         self._stop_if_too_many_failed()
+
+    def _recorded(self, plan: Plan) -> Mapping[str, Any] | None:
+        """Return the record of this attempt; a neighbour's end may have taken it in before."""
+        if plan.kind == "timing":
+            record = self._judge.records_of_timing().get(plan.key)
+        else:
+            trial = self._ledger.records.trials.get(plan.key)
+            record = trial.to_json() if trial is not None else None
+        return record if record is not None and record["attempt"] >= plan.attempt else None
 
     def advance(self) -> None:
         """Fill the queue with what is missing; tell and ask when nothing is."""
@@ -227,11 +237,12 @@ class Driver:
             )
             return False
         batch = self._sampler.ask(room)
-        for proposal in batch:
-            arm = self.space.arm(proposal.assignment)
-            self._proposals.append(proposal)
-            self._arms.append(arm)
-            self._ledger.append(
+        arms = [self.space.arm(proposal.assignment) for proposal in batch]
+        self._proposals += batch
+        self._arms += arms
+        # At once: a kill must not leave half a batch, which a sampler would go on from otherwise.
+        self._ledger.append(
+            *(
                 {
                     "record": "ask",
                     "number": proposal.number,
@@ -239,7 +250,9 @@ class Driver:
                     "arm": arm.digest,
                     "attributes": proposal.attributes,
                 }
+                for proposal, arm in zip(batch, arms, strict=True)
             )
+        )
         return bool(batch)
 
     def _tell(self) -> None:

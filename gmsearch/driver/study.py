@@ -59,6 +59,11 @@ def _start_record(space: Space, facts: Facts, engine: str) -> dict[str, Any]:
         "engine": engine,
         "space": space.digest,
         "data": facts.data_identity,
+        "images": {
+            "resolution": facts.resolution,
+            "evaluation": facts.evaluation_images,
+            "holdout": facts.holdout_images,
+        },
         "device": {"kind": facts.device, "name": facts.device_name},
         "threads": space.resources.cpus,
         **describe(),
