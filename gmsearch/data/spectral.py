@@ -120,33 +120,38 @@ def reliabilities(high_share: float) -> tuple[float, float]:
 def ceilings(spec: Spectral, radius: float) -> Ceilings:
     """Return what a perfect classifier scores on raw, low-pass and high-pass images.
 
-    A cue is seen in a band that holds one of its bins, for then its presence is certain, also
-    after rounding to uint8. The classifier answers the class a cue names, else the likeliest one.
+    It sees of a cue the bins that the band holds, and answers the likeliest class. Seeing is
+    certain, also after rounding to uint8, as long as the band holds enough background to tell a
+    cue from contrast: everywhere but in low bands of a radius below R/8, where `low` is a bound.
 
     Args:
         spec: The data set.
         radius: Of the split, in bins; low keeps d < radius.
     """
     check(spec)
-    shape, texture = reliabilities(spec.high_share)
-    known = cues(spec.resolution, spec.classes)
-
-    def accuracy(*, low: bool, high: bool) -> float:
-        def seen(bins: Sequence[Bin]) -> bool:
-            return any(low if math.hypot(*b) < radius else high for b in bins)
-
-        # Joint probability of each class with "its cues do not show it".
-        hidden = [
-            (1 - shape * seen(known.shapes[c])) * (1 - texture * seen(known.textures[c]))
-            for c in range(spec.classes)
-        ]
-        return (sum(1 - h for h in hidden) + max(hidden)) / spec.classes
-
     return Ceilings(
-        raw=accuracy(low=True, high=True),
-        low=accuracy(low=True, high=False),
-        high=accuracy(low=False, high=True),
+        raw=_ceiling(spec, 0, math.inf),
+        low=_ceiling(spec, 0, radius),
+        high=_ceiling(spec, radius, math.inf),
     )
+
+
+def _ceiling(spec: Spectral, start: float, stop: float) -> float:
+    """Sum, over all that can be seen, the probability of the class most likely to show it."""
+    known = cues(spec.resolution, spec.classes)
+    shape, texture = reliabilities(spec.high_share)
+    views: dict[tuple[frozenset[Bin], ...], list[float]] = {}
+    for label in range(spec.classes):
+        shapes, textures = (
+            frozenset(b for b in bins[label] if start <= math.hypot(*b) < stop)
+            for bins in (known.shapes, known.textures)
+        )
+        for (seen, p), (other, q) in itertools.product(
+            ((shapes, shape), (frozenset(), 1 - shape)),
+            ((textures, texture), (frozenset(), 1 - texture)),
+        ):
+            views.setdefault((seen, other), [0.0] * spec.classes)[label] += p * q
+    return sum(max(chances) for chances in views.values()) / spec.classes
 
 
 @functools.lru_cache(maxsize=8)

@@ -14,7 +14,7 @@ from gmsearch.candidate import Bands, Spectral
 from gmsearch.data import load, spectral
 from gmsearch.errors import FieldError
 
-RADII = (4, 8, 10)
+RADII = (2, 4, 8, 10)
 
 
 def _generated(spec: Spectral) -> tuple[np.ndarray, np.ndarray]:
@@ -23,8 +23,8 @@ def _generated(spec: Spectral) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(list(split.chunks())), split.labels
 
 
-def _observe(spec: Spectral, images: np.ndarray) -> np.ndarray:
-    """Name the class of images (N, 3, R, R) whose cue is seen, -1 where none is.
+def _raised(spec: Spectral, images: np.ndarray) -> np.ndarray:
+    """Tell for every bin of images (N, 3, R, R) whether a cue is seen there.
 
     The background has amplitude b / d in every bin, so b is the median over the bins there are of
     amplitude times distance. A bin of a cue differs from it only where the cue is there.
@@ -33,22 +33,30 @@ def _observe(spec: Spectral, images: np.ndarray) -> np.ndarray:
     amplitude = np.linalg.norm(np.fft.fft2(images.astype(float)), axis=1)
     frequency = np.fft.fftfreq(side, 1 / side)
     strength = amplitude * np.hypot(frequency[:, None], frequency[None, :])
-    present = np.median(amplitude, axis=0) > 0.02 * side  # bins that the band keeps
-    present[0, 0] = False
-    strength /= np.median(strength[:, present], axis=1)[:, None, None]
+    kept = np.median(amplitude, axis=0) > 0.02 * side
+    kept[0, 0] = False
+    strength /= np.median(strength[:, kept], axis=1)[:, None, None]
+    raised: np.ndarray = (strength > 1.2) & kept
+    return raised
+
+
+def _observe(spec: Spectral, images: np.ndarray) -> np.ndarray:
+    """Name the class of raw images (N, 3, R, R) of which a cue is seen, -1 where none is."""
+    raised = _raised(spec, images)
     named = np.full(len(images), -1)
-    known = spectral.cues(side, spec.classes)
+    known = spectral.cues(spec.resolution, spec.classes)
     for label in range(spec.classes):
         for bins in (known.shapes[label], known.textures[label]):
-            kept = [b for b in bins if present[b]]
-            if kept:
-                named[np.min([strength[:, *b] for b in kept], axis=0) > 1.2] = label
+            named[np.all([raised[:, *b] for b in bins], axis=0)] = label
     return named
 
 
 @pytest.mark.parametrize("high_share", [0, 0.25, 0.5, 1])
 def test_an_ideal_observer_reaches_the_ceilings(high_share: float) -> None:
-    """On rounded images, in every band, it is right whenever it sees a cue, and sees its share."""
+    """On rounded images of every band: what is seen, answered with the class it is seen with most.
+
+    In low bands below the shapes' radii the ceiling is only a bound.
+    """
     spec = Spectral(high_share=high_share, evaluation_images=1000)
     images, labels = _generated(spec)
     pictures = torch.from_numpy(images).permute(0, 3, 1, 2) / 255
@@ -57,26 +65,30 @@ def test_an_ideal_observer_reaches_the_ceilings(high_share: float) -> None:
         ceilings = dataclasses.asdict(spectral.ceilings(spec, radius))
         for name, ceiling in ceilings.items():
             version = cut["raw" if name == "raw" else f"{name}@{radius:g}"]
-            named = _observe(spec, version.numpy())
-            unnamed = named == -1
-            guess = np.bincount(labels[unnamed]).argmax()
-            accuracy = np.where(unnamed, guess, named) == labels
-            deviation = np.sqrt(ceiling * (1 - ceiling) / len(labels))
+            seen = _raised(spec, version.numpy()).reshape(len(labels), -1)
+            views = np.unique(np.packbits(seen, axis=1), axis=0, return_inverse=True)[1]
+            counts = np.zeros((views.max() + 1, spec.classes))
+            np.add.at(counts, (views, labels), 1)
+            accuracy = counts.max(axis=1).sum() / len(labels)
+            tolerance = 0.02 + 3 * np.sqrt(ceiling * (1 - ceiling) / len(labels))
 
-            assert (named == labels)[~unnamed].all(), (name, radius)
-            assert abs(accuracy.mean() - ceiling) < 3.5 * deviation + 0.005, (name, radius)
+            assert accuracy < ceiling + tolerance, (name, radius)
+            if name != "low" or radius >= 4:
+                assert accuracy > ceiling - tolerance, (name, radius)
+                assert len(counts) <= (spec.classes + 1) ** 2
 
 
 @pytest.mark.parametrize(
     "spec",
     [
+        Spectral(evaluation_images=1000),
         Spectral(resolution=24, classes=5, evaluation_images=400),
         Spectral(resolution=33, classes=20, evaluation_images=400),
         Spectral(resolution=64, classes=50, evaluation_images=400, seed=3),
     ],
 )
-def test_any_size_and_number_of_classes(spec: Spectral) -> None:
-    """The cues of every class can be told apart at other sizes, also odd ones."""
+def test_a_cue_that_is_seen_names_its_class(spec: Spectral) -> None:
+    """Without an exception, at other sizes and numbers of classes too, and as often as stated."""
     images, labels = _generated(spec)
     named = _observe(spec, images.transpose(0, 3, 1, 2) / 255)
 
@@ -130,6 +142,8 @@ def test_ceilings_follow_the_share() -> None:
     through = spectral.ceilings(Spectral(high_share=1), 10)
     assert 0.1 < through.low < through.raw
     assert 0.1 < through.high < through.raw
+    cut = spectral.ceilings(Spectral(high_share=0), 2)
+    assert 0.1 < cut.low < cut.high <= cut.raw
     beyond = spectral.ceilings(Spectral(), 16)
     assert beyond.low == beyond.raw
     assert beyond.high == chance
