@@ -107,7 +107,7 @@ def test_kill_9_of_the_driver_loses_nothing(
         process = start("run", "tiny.yaml")
         wait_for_trials("tiny", n, process)
         process.kill()
-        process.wait()
+        process.communicate(timeout=30)
     code, errors = finish(start("run", "tiny.yaml"))
     assert code == 0, errors
     assert trials("tiny") == serial

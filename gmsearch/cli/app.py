@@ -22,6 +22,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # boxes around the help would cost three quarters of its time
 )
 
 SpaceFile = Annotated[
@@ -57,7 +58,10 @@ def run(
     ] = None,
     data_root: DataRoot = None,
 ) -> None:
-    """Train every candidate of SPACE with every seed; continues where it was interrupted."""
+    """Train every candidate, or go on with it.
+
+    A study that was interrupted continues; one that is finished trains nothing.
+    """
     from gmsearch.cli.run import run_space
 
     raise typer.Exit(run_space(space, engine.value, workers, data_root))
@@ -78,7 +82,10 @@ def report(
         Path | None, typer.Option(help="Where to write; by default reports/STUDY.")
     ] = None,
 ) -> None:
-    """Turn a study into tables and figures; without a flag, into all it can give."""
+    """Turn a study into tables and figures.
+
+    Without a flag, into all it can give.
+    """
     from gmsearch.cli.read import report_study
 
     report_study(study, out, pareto=pareto, ablation=ablation, curves=curves)
@@ -86,7 +93,10 @@ def report(
 
 @app.command()
 def check(space: SpaceFile, *, data_root: DataRoot = None) -> None:
-    """Validate SPACE; print its candidates, its trials and the range of their cost."""
+    """Validate a space file, count its trials.
+
+    Prints the number of candidates and trials and the range of the candidates' cost.
+    """
     from gmsearch.cli.check import check_space
 
     check_space(space, data_root)
@@ -118,7 +128,10 @@ def show(
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of space files, for editors that complete and check them."""
+    """Print the JSON Schema of space files.
+
+    For editors that complete and check them.
+    """
     from gmsearch.cli.check import print_schema
 
     print_schema()

@@ -28,7 +28,7 @@ def check_space(path: Path, data_root: Path | None) -> None:
     """Validate a space file and its data; print what a run of it would train, and at what cost."""
     console = Console()
     space = load_space(path, data_root=data_root)
-    facts = facts_of(space)
+    facts = facts_of(space, path)
     count = space.count()
     console.print(f"{path}: study {space.study}, method {space.search.method}")
     arms = list(itertools.islice(_arms(space, count), _ENUMERATED))

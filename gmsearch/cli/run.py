@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import logging
+import math
 import shlex
 import signal
 import sys
@@ -19,7 +20,7 @@ from gmsearch.cli.live import Bars, Lines
 from gmsearch.data import load
 from gmsearch.driver import STUDIES, Driver, Facts, open_study
 from gmsearch.environment import cpu_count, cpu_name
-from gmsearch.errors import InputError
+from gmsearch.errors import FieldError, InputError
 from gmsearch.space import Resources, Space, load_space
 from gmsearch.trial import State
 
@@ -33,7 +34,7 @@ def run_space(
     console = Console(stderr=True)
     logging.basicConfig(format="gmsearch: %(message)s", level=logging.WARNING)
     space = load_space(path, data_root=data_root)
-    facts = facts_of(space)
+    facts = facts_of(space, path)
     pool = 1 if engine == "serial" else _workers(space.resources, workers)
     view = (Bars if console.is_terminal else Lines)(space, console, pool)
     try:
@@ -69,14 +70,25 @@ def _run(driver: Driver, engine: str, workers: int) -> None:
         engine_ray.run(driver, workers=workers)
 
 
-def facts_of(space: Space) -> Facts:
+def facts_of(space: Space, path: Path) -> Facts:
     """Find out what the driver must know; decodes the data if that was not done before.
 
     Raises:
         DataError: the data set is missing or damaged.
-        InputError: a GPU is asked for where there is none.
+        InputError: the file at `path` asks for what the data cannot give, or for a GPU where there
+            is none.
     """
-    data = load(space.data)
+    try:
+        data = load(space.data)
+    except FieldError as error:
+        raise InputError(f"{path}: data.{error}") from None
+    farthest = math.hypot(data.resolution // 2, data.resolution // 2)
+    for radius in (*space.bands.radii, *(low for low, _ in space.bands.ranges)):
+        if radius >= farthest:
+            raise InputError(
+                f"{path}: bands: {radius:g} is beyond the image of {data.resolution} px, whose "
+                f"farthest bin lies at {farthest:.4g}; take smaller radii"
+            )
     gpus = _gpus(space.resources)
     return Facts(
         data_identity=data.identity,

@@ -57,8 +57,25 @@ def write_report(
     records = ledger.read(folder)
     # No image is needed, so that it does not matter where they are by now.
     study = collect(records, load_space(records.space_path, data_root=folder))
-    front = judge(study)
     everything = not (pareto or ablation or curves)
+    wanted = {
+        "pareto": pareto or everything,
+        "ablation": ablation or (everything and not study.space.selects()),
+        "curves": curves or everything,
+    }
+    # Printed when all is written: a reader of a pipe that has seen enough ends the program.
+    with console.capture() as printed:
+        files = _sections(study, folder, console, wanted)
+    written = [ledger.write_atomic(out / name, data) for name, data in files.items()]
+    console.file.write(printed.get())
+    return written
+
+
+def _sections(
+    study: StudyFacts, folder: Path, console: Console, wanted: dict[str, bool]
+) -> dict[str, bytes]:
+    """Print what is wanted and return its files."""
+    front = judge(study)
     console.print(Text(f"{study.name}: {study.about}".rstrip(": "), style="bold"))
     if study.outcomes:
         show(console, "outcomes", [tables.outcome_table(study)], [])
@@ -67,15 +84,15 @@ def write_report(
         console.print(notes.nothing(study))
         console = Console(quiet=True)
     files: dict[str, bytes] = {}
-    if pareto or everything:
+    if wanted["pareto"]:
         files |= _front(front, console)
-    if ablation or (everything and not study.space.selects()):
+    if wanted["ablation"]:
         files |= _ablation(study, console)
-    if curves or everything:
+    if wanted["curves"]:
         files |= _curves(study, front, folder, console)
     if study.measured:
         show(console, "how it was measured", [], notes.measured_notes(study))
-    return [ledger.write_atomic(out / name, data) for name, data in files.items()]
+    return files
 
 
 def _front(facts: FrontFacts, console: Console) -> dict[str, bytes]:
