@@ -113,12 +113,14 @@ class Judge:
         return self._mean(arm, f"{HOLDOUT}{metric}" if self.space.selects() else metric)
 
     def excesses(self, arm: Arm) -> tuple[float, ...]:
-        """Return by how much `arm`, trained, breaks every constraint; <= 0 where it holds."""
+        """Return by how much `arm` breaks each constraint; <= 0 where it holds or is not known."""
         found = []
         for constraint in self.space.constraints:
-            value = self.objective(arm, constraint.metric)
-            if value is not None:
-                found.append(constraint.excess(value, self._baseline_value(constraint)))
+            value = self._value(constraint, arm)
+            if value is None and not constraint.timed:
+                value = self.objective(arm, constraint.metric)
+            baseline = self._baseline_value(constraint)
+            found.append(0.0 if value is None else constraint.excess(value, baseline))
         return tuple(found)
 
     def _mean(self, arm: Arm, metric: str) -> float | None:

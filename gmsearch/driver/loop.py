@@ -13,13 +13,11 @@ from typing import Any, Protocol
 
 from gmsearch.candidate import Arm, plain
 from gmsearch.driver.judge import Facts, Judge
+from gmsearch.driver.planner import Arms, Planner
 from gmsearch.ledger import Ledger
 from gmsearch.search import Outcome, Proposal, sampler
 from gmsearch.space import Space
 from gmsearch.trial import Failure, Plan, Progress, State, TrialRecord, record_of
-
-MAX_ATTEMPTS = 3
-"""A trial that failed through no fault of its candidate is tried this often in all."""
 
 _FRUITLESS_ASKS = 1000
 _TRIALS_BEFORE_SHARE = 10
@@ -64,6 +62,7 @@ class Driver:
         self._judge = Judge(space, facts, ledger.records)
         self._watch = watch
         self._run = len(ledger.records.runs) + 1
+        self._planner = Planner(self._judge, ledger.folder, self._run)
         self._start: dict[str, Any] | None = {"record": "run", "run": self._run, **start}
         self._proposals = [_proposal(space, record) for record in ledger.records.asks]
         self._arms = [space.arm(p.assignment) for p in self._proposals]
@@ -84,7 +83,7 @@ class Driver:
         """How many trials there are, as far as known, and how many of them are finished."""
         seeds, known = len(self.space.search.seeds), len(self._trainable())
         total = max(known, self.space.search.candidates or 0) * seeds
-        return total, known * seeds - len(self._trials())
+        return total, known * seeds - len(self._planner.trials(self._trainable()))
 
     @property
     def finished(self) -> bool:
@@ -137,10 +136,10 @@ class Driver:
     def advance(self) -> None:
         """Fill the queue with what is missing; tell and ask when nothing is."""
         while not self._exhausted:
-            self._pending.extend(self._timings())
+            self._pending.extend(self._planner.timings(self._trainable()))
             if not self._pending:
                 self._record_infeasible()
-                self._pending.extend(self._trials())
+                self._pending.extend(self._planner.trials(self._trainable()))
             if not self._pending:
                 self._tell()
                 self._exhausted = not self._ask()
@@ -148,29 +147,13 @@ class Driver:
                 self._watch.planned(*self.counts)
                 return
 
-    def _trainable(self) -> dict[str, tuple[Arm, Mapping[str, Any]]]:
+    def _trainable(self) -> Arms:
         """Return the arms asked for that break no constraint known yet, by digest, in order."""
-        found: dict[str, tuple[Arm, Mapping[str, Any]]] = {}
+        found: Arms = {}
         for proposal, arm in zip(self._proposals, self._arms, strict=True):
             if arm.digest not in found and not self._judge.violations(arm):
                 found[arm.digest] = (arm, proposal.assignment)
         return found
-
-    def _timings(self) -> list[Plan]:
-        """Return the timings that are due, the baseline's first."""
-        if not self._judge.timed:
-            return []
-        arms = list(self._trainable().values())
-        if self._judge.baseline is not None and self.space.baseline is not None:
-            arms.insert(0, (self._judge.baseline, self.space.baseline))
-        done = self._judge.records_of_timing()
-        plans: dict[str, Plan] = {}
-        for arm, params in arms:
-            key = self._judge.timing_key(arm)
-            attempt = _next_attempt(done.get(key))
-            if attempt is not None and key not in plans:
-                plans[key] = self._plan("timing", key, arm, params, seed=0, attempt=attempt)
-        return list(plans.values())
 
     def _record_infeasible(self) -> None:
         """Write down what broke a constraint before training, once."""
@@ -190,38 +173,6 @@ class Driver:
                         "run": self._run,
                     }
                 )
-
-    def _trials(self) -> list[Plan]:
-        """Return the trials that are due: all arms with one seed before the next seed."""
-        plans = []
-        for seed in self.space.search.seeds:
-            for arm, params in self._trainable().values():
-                key = self._judge.trial_key(arm, seed)
-                trial = self._ledger.records.trials.get(key)
-                attempt = _next_attempt(trial.to_json() if trial else None)
-                if attempt is not None:
-                    plans.append(self._plan("trial", key, arm, params, seed=seed, attempt=attempt))
-        return plans
-
-    def _plan(
-        self, kind: Any, key: str, arm: Arm, params: Any, *, seed: int, attempt: int
-    ) -> Plan:
-        return Plan(
-            kind=kind,
-            key=key,
-            arm=arm,
-            params=params,
-            seed=seed,
-            data=self.space.data,
-            data_identity=self._judge.facts.data_identity,
-            bands=self.space.bands,
-            device=self._judge.facts.device,
-            threads=self.space.resources.cpus,
-            study_dir=str(self._ledger.folder.resolve()),
-            attempt=attempt,
-            run=self._run,
-            known=self._judge.known(arm),
-        )
 
     def _ask(self) -> bool:
         """Ask for a batch and write it down; False when there is nothing more to try."""
@@ -272,23 +223,15 @@ class Driver:
 
     def _outcome(self, proposal: Proposal, arm: Arm) -> Outcome:
         """Return what the sampler is told of an arm: the mean over its seeds."""
-        broken = self._judge.violations(arm)
-        if broken:
-            return Outcome(
-                number=proposal.number,
-                state="infeasible",
-                values=None,
-                violations=tuple(broken.values()),
-            )
+        violations = self._judge.excesses(arm)
+        if self._judge.violations(arm):
+            return Outcome(number=proposal.number, state="infeasible", violations=violations)
         values = [self._judge.objective(arm, wanted.metric) for wanted in self.space.objectives]
         known = tuple(value for value in values if value is not None)
         if len(known) < len(values):
-            return Outcome(number=proposal.number, state="failed", values=None, violations=())
+            return Outcome(number=proposal.number, state="failed")
         return Outcome(
-            number=proposal.number,
-            state="complete",
-            values=known,
-            violations=self._judge.excesses(arm),
+            number=proposal.number, state="complete", values=known, violations=violations
         )
 
     def _stop_if_too_many_failed(self) -> None:
@@ -314,16 +257,6 @@ def _proposal(space: Space, record: Mapping[str, Any]) -> Proposal:
         assignment=space.assignment(record["params"]),
         attributes=record["attributes"],
     )
-
-
-def _next_attempt(record: Mapping[str, Any] | None) -> int | None:
-    """Return the number of the attempt that is due; None where there is a final record."""
-    if record is None:
-        return 1
-    failure = record.get("failure")
-    if failure is None or not Failure(failure).retried or record["attempt"] >= MAX_ATTEMPTS:
-        return None
-    return int(record["attempt"]) + 1
 
 
 def _lost(plan: Plan) -> dict[str, Any]:

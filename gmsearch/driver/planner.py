@@ -1,0 +1,87 @@
+"""Which timings and trials are due, from what the ledger holds of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gmsearch.candidate import Arm
+from gmsearch.driver.judge import Judge
+from gmsearch.trial import Assignment, Failure, Plan
+
+MAX_ATTEMPTS = 3
+"""A trial that failed through no fault of its candidate is tried this often in all."""
+
+Arms = dict[str, tuple[Arm, Assignment]]
+"""By digest, each with the first assignment that spells it, in the order asked."""
+
+
+class Planner:
+    """Plans for all of some arms that has no final record yet."""
+
+    def __init__(self, judge: Judge, folder: Path, run: int) -> None:
+        """Plan for the study in `folder`; `run` is the number of this start."""
+        self._judge = judge
+        self._folder = str(folder.resolve())
+        self._run = run
+
+    def timings(self, arms: Arms) -> list[Plan]:
+        """Return the timings that are due, the baseline's first; none where none is asked for."""
+        if not self._judge.timed:
+            return []
+        wanted = list(arms.values())
+        baseline = self._judge.space.baseline
+        if self._judge.baseline is not None and baseline is not None:
+            wanted.insert(0, (self._judge.baseline, baseline))
+        done = self._judge.records_of_timing()
+        plans: dict[str, Plan] = {}
+        for arm, params in wanted:
+            key = self._judge.timing_key(arm)
+            attempt = _next_attempt(done.get(key))
+            if attempt is not None and key not in plans:
+                plans[key] = self._plan("timing", key, arm, params, seed=0, attempt=attempt)
+        return list(plans.values())
+
+    def trials(self, arms: Arms) -> list[Plan]:
+        """Return the trials that are due: all arms with one seed before the next seed."""
+        plans = []
+        for seed in self._judge.space.search.seeds:
+            for arm, params in arms.values():
+                key = self._judge.trial_key(arm, seed)
+                trial = self._judge.records.trials.get(key)
+                attempt = _next_attempt(trial.to_json() if trial else None)
+                if attempt is not None:
+                    plans.append(self._plan("trial", key, arm, params, seed=seed, attempt=attempt))
+        return plans
+
+    def _plan(
+        self, kind: Any, key: str, arm: Arm, params: Assignment, *, seed: int, attempt: int
+    ) -> Plan:
+        space = self._judge.space
+        return Plan(
+            kind=kind,
+            key=key,
+            arm=arm,
+            params=params,
+            seed=seed,
+            data=space.data,
+            data_identity=self._judge.facts.data_identity,
+            bands=space.bands,
+            device=self._judge.facts.device,
+            threads=space.resources.cpus,
+            study_dir=self._folder,
+            attempt=attempt,
+            run=self._run,
+            known=self._judge.known(arm),
+        )
+
+
+def _next_attempt(record: Mapping[str, Any] | None) -> int | None:
+    """Return the number of the attempt that is due; None where there is a final record."""
+    if record is None:
+        return 1
+    failure = record.get("failure")
+    if failure is None or not Failure(failure).retried or record["attempt"] >= MAX_ATTEMPTS:
+        return None
+    return int(record["attempt"]) + 1
