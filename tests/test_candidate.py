@@ -227,6 +227,13 @@ def test_recipe_numbers_are_one_whatever_their_spelling() -> None:
     assert recipe_from({"lr": 1, "weight_decay": 0}) == Recipe(lr=1.0, weight_decay=0.0)
 
 
+def test_hyper_parameters_that_do_nothing_make_no_other_arm() -> None:
+    """Momentum without sgd and a smallest rate without a cosine change no digest."""
+    assert recipe_from({"momentum": 0.5}) == Recipe()
+    assert recipe_from({"schedule": "constant", "min_lr": 1e-5}) == Recipe(schedule="constant")
+    assert recipe_from({"optimizer": "sgd", "momentum": 0.5}) != Recipe(optimizer="sgd")
+
+
 def test_candidates_are_frozen_and_hashable() -> None:
     """A candidate can be a key, and cannot be changed under it."""
     candidate: Any = tiny()
