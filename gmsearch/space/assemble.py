@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gmsearch.candidate import Bands, Candidate, Gate, GmNet, Recipe, Spectral
+from gmsearch.candidate import Bands, Candidate, Gate, GmNet, Recipe, Spectral, Stored
 from gmsearch.space.domains import Tree
 from gmsearch.space.fit import Judge
 from gmsearch.space.forms import fields_of
@@ -15,6 +15,7 @@ from gmsearch.space.references import (
     baseline_from,
     dependency_order,
     forbid_from,
+    lean_on_mistakes,
     parameters_from,
 )
 from gmsearch.space.rules import (
@@ -27,16 +28,7 @@ from gmsearch.space.rules import (
     resources_from_file,
     search_from_file,
 )
-from gmsearch.space.sections import (
-    BANDS,
-    DATA,
-    REQUIRED,
-    RESOURCES,
-    SEARCH,
-    SECTIONS,
-    Name,
-    validated,
-)
+from gmsearch.space.sections import REQUIRED, SECTIONS, Name, validated
 from gmsearch.space.settings import Resources, Search
 from gmsearch.space.space import Space
 from gmsearch.space.tree import TreeReader
@@ -55,7 +47,7 @@ def assemble(root: Node, source: str, data_root: Path | None, mistakes: Mistakes
     head = {key: root.mapping[key] for key in ("study", "about") if key in root.mapping}
     name = validated(Name, Node(head, (1, 1), (1, 1)), "", mistakes) or {"study": "", "about": ""}
     data = data_from_file(node, data_root, mistakes) if (node := given("data")) else None
-    bands = bands_from_file(given("bands", _EMPTY), data, mistakes)
+    bands = bands_from_file(given("bands", _EMPTY), given("data", _EMPTY), mistakes)
     objectives = objectives_from(node, bands, mistakes) if (node := given("objectives")) else None
     constraints = constraints_from(given("constraints", _EMPTY), bands, mistakes)
     search = search_from_file(node, mistakes) if (node := given("search")) else None
@@ -68,7 +60,7 @@ def assemble(root: Node, source: str, data_root: Path | None, mistakes: Mistakes
     parameters = parameters_from(drafts, mistakes)
     order = dependency_order(parameters, drafts, mistakes)
     forbid = forbid_from(node, drafts, mistakes) if (node := given("forbid")) else None
-    tied = len(mistakes) == told
+    tied = len(mistakes) == told and not lean_on_mistakes(drafts, given("forbid"))
     baseline = (
         baseline_from(node, order, drafts, mistakes) if (node := given("baseline")) else None
     )
@@ -95,9 +87,12 @@ def assemble(root: Node, source: str, data_root: Path | None, mistakes: Mistakes
         search=search or Search(method="grid"),
         resources=resources or Resources(),
     )
+    judge = Judge(space, root, drafts, mistakes)
     if tied:
         check_forbid(space, root, mistakes)
-        Judge(space, root, drafts, mistakes).judge()
+        judge.judge()
+    elif len(order) == len(parameters):
+        judge.judge_fixed()
     return space
 
 
@@ -116,14 +111,15 @@ def _check_keys(root: Node, mistakes: Mistakes) -> None:
 
 
 def _owners() -> dict[str, str]:
-    """Return in which section every key of a section belongs."""
-    forms = {"resources": (RESOURCES,), "bands": (BANDS,), "data": tuple(DATA.values())}
-    owners = {
-        key: section
-        for section, models in {**forms, "search": (SEARCH,)}.items()
-        for model in models
-        for key in model.model_fields
-    }
-    for section, cls in (("train", Recipe), ("model.gate", Gate), ("model", GmNet)):
-        owners |= dict.fromkeys(fields_of(cls), section)
-    return owners
+    """Return in which section every key of a section belongs, the commonest last."""
+    sections: list[tuple[str, type[object]]] = [
+        ("resources", Resources),
+        ("bands", Bands),
+        ("data", Stored),
+        ("data", Spectral),
+        ("search", Search),
+        ("train", Recipe),
+        ("model.gate", Gate),
+        ("model", GmNet),
+    ]
+    return {key: section for section, cls in sections for key in fields_of(cls)}

@@ -24,6 +24,10 @@ _STAND_INS = {"widths": ("depths", 1024), "depths": ("widths", 1)}
 the other, and a value that fits everything."""
 
 
+_Section = tuple[str, Tree, Node, Callable[[Any], object]]
+"""Name, tree and node of a section, and what builds its part of an arm."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Misfit:
     place: Place
@@ -39,7 +43,7 @@ class Judge:
         """Take a space, mistaken leaves left out, and the node of its file."""
         self._space = space
         self._by_path = {parameter.path: parameter for parameter in space.parameters}
-        self._sections: list[tuple[str, Tree, Node, Callable[[Any], object]]] = [
+        self._sections: list[_Section] = [
             (name, tree, root.mapping[name], build)
             for name, tree, build in (
                 ("model", space.model, candidate_from),
@@ -55,17 +59,34 @@ class Judge:
     def judge(self) -> None:
         """Add a mistake for every value that fits no arm, or not every arm it can stand in."""
         for assignment in sample(self._space):
-            for misfit in self._misfits(assignment, again=False):
+            for misfit in self._new_misfits(assignment):
                 self._tell(assignment, misfit)
 
-    def _misfits(self, assignment: Assignment, *, again: bool) -> Iterator[_Misfit]:
-        for name, tree, root, build in self._sections:
-            resolved: Any = resolve(tree, assignment, self._by_path)
-            known = repr((name, resolved))
-            if again or known not in self._seen:
+    def judge_fixed(self) -> None:
+        """Add a mistake for every value that fits no arm whatever the parameters take.
+
+        For a file whose conditions or `forbid` are mistaken, so that nothing is known of how
+        parameters go together.
+        """
+        assignment = variant(self._space, {})
+        for misfit in self._new_misfits(assignment):
+            if not self._blamed(assignment, misfit):
+                self._mistakes.add(misfit.place, f"{misfit.path}: {misfit.message}")
+
+    def _new_misfits(self, assignment: Assignment) -> Iterator[_Misfit]:
+        """Yield the misfits of model and recipe, of each as often as it is another one."""
+        for section in self._sections:
+            resolved = resolve(section[1], assignment, self._by_path)
+            known = repr((section[0], resolved))
+            if known not in self._seen:
                 self._seen.add(known)
-                for error in _errors(build, resolved):
-                    yield self._located(error, name, root, assignment)
+                yield from self._misfits(assignment, section)
+
+    def _misfits(self, assignment: Assignment, section: _Section) -> Iterator[_Misfit]:
+        name, tree, root, build = section
+        resolved: Any = resolve(tree, assignment, self._by_path)
+        for error in _errors(build, resolved):
+            yield self._located(error, name, root, assignment)
 
     def _located(
         self, error: FieldError, section: str, root: Node, assignment: Assignment
@@ -102,11 +123,7 @@ class Judge:
         known = any(entry.items() <= assignment.items() for entry in told)
         if known or len(told) == _TOLD_PER_PLACE:
             return
-        blamed = {
-            path: value
-            for path, value in assignment.items()
-            if self._matters(self._by_path[path], assignment, misfit)
-        }
+        blamed = self._blamed(assignment, misfit)
         told.append(blamed)
         said = ", ".join(f"{path} is {spelled(value)}" for path, value in blamed.items())
         place, where = misfit.place, ""
@@ -116,6 +133,13 @@ class Judge:
         elif blamed:
             where = f" (where {said}; forbid the combination, or tie them by `when`)"
         self._mistakes.add(place, f"{misfit.path}: {misfit.message}{where}")
+
+    def _blamed(self, assignment: Assignment, misfit: _Misfit) -> Assignment:
+        return {
+            path: value
+            for path, value in assignment.items()
+            if self._matters(self._by_path[path], assignment, misfit)
+        }
 
     def _option_place(self, path: str, assignment: Assignment) -> Place:
         """Return where the value that a parameter takes is written."""
@@ -128,7 +152,7 @@ class Judge:
         """Return whether the misfit goes away when this parameter takes another value."""
         for value in some_values(parameter.domain, _ALTERNATIVES):
             other = variant(self._space, {**assignment, parameter.path: value})
-            paths = {m.path for m in self._misfits(other, again=True)}
+            paths = {m.path for section in self._sections for m in self._misfits(other, section)}
             if misfit.path not in paths:
                 return True
         return False

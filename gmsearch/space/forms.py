@@ -17,9 +17,7 @@ from gmsearch.candidate import FAMILIES, PRESETS, Candidate, plain
 from gmsearch.space.mistakes import Mistakes, below, near_miss, shown, words
 from gmsearch.space.nodes import Node
 
-STRICT = pydantic.ConfigDict(
-    strict=True, extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
-)
+STRICT = pydantic.ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 """No value is bent into another type: `"8"` is a word, not 8."""
 
 Form = Any

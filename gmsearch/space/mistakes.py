@@ -89,7 +89,10 @@ def compact(value: object) -> str:
 def words(schema: Mapping[str, Any]) -> str:  # noqa: PLR0911 - one line per kind of schema
     """Return in words what a JSON Schema without references asks for."""
     if "anyOf" in schema:
-        return " or ".join(words(part) for part in schema["anyOf"])
+        one, *others = [part for part in schema["anyOf"] if part != {"const": "none"}]
+        if [part.get("items") for part in others] == [one]:
+            return f"{words(one)} or a list of such"
+        return " or ".join(words(part) for part in (one, *others))
     if "enum" in schema:
         return f"one of {', '.join(map(str, schema['enum']))}"
     if "const" in schema:
@@ -143,7 +146,7 @@ def near_miss(value: object, schema: Mapping[str, Any]) -> str:
         except ValueError:
             return ""
         return "; remove the quotes"
-    unquoted = not isinstance(value, str) and _types(schema) <= {"string", "null"}
+    unquoted = isinstance(value, (int, float)) and _types(schema) <= {"string", "null"}
     return "; put it in quotes" if unquoted and not names else ""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import ruamel.yaml
+from ruamel.yaml.composer import MaxDepthExceededError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
@@ -25,6 +26,13 @@ MAX_INTEGER = 2**53
 _TAG = "tag:yaml.org,2002:"
 # A date and a lone `=` are words: YAML 1.2 has no type for them.
 _WORDS = ("str", "timestamp", "value", "merge")
+_REMEDIES = {
+    r"'\t'": "indent with blanks, not tabs",
+    "mapping values are not allowed": (
+        "one `key: value` a line, and quote a text that has `: ` in it"
+    ),
+    "another document": "one file is one space, remove the `---`",
+}
 _BASES = {"0b": 2, "0o": 8, "0x": 16}
 
 
@@ -60,22 +68,21 @@ def parse(text: str, mistakes: Mistakes) -> Node:
         SpaceError: if it is not YAML. What can be read past goes to `mistakes`: keys given twice,
             tags, numbers too large.
     """
-    yaml = ruamel.yaml.YAML(typ="rt", pure=True)
+    # Only the nodes are asked for, with their places; the round-trip reader would add comments,
+    # over some of which it stumbles. Both read YAML 1.2: `3e-3` is a number, `off` a word.
+    yaml = ruamel.yaml.YAML(typ="safe", pure=True)
     yaml.max_depth = MAX_DEPTH
     yaml.composer.warn_double_anchors = False  # YAML allows an anchor to be set anew
     try:
         raw = yaml.compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        reason = " ".join(str(error.problem or error.context).split())
-        mistakes.fatal((mark.line + 1, mark.column + 1), f"not YAML: {reason}{_hint(reason)}")
+        mistakes.fatal((mark.line + 1, mark.column + 1), _reason(error))
     except ReaderError as error:
         before = text[: error.position]
         place = (before.count("\n") + 1, error.position - before.rfind("\n"))
-        mistakes.fatal(
-            place, f"character #x{ord(error.character):x} cannot stand in a text; remove it"
-        )
-    except (YAMLError, ValueError) as error:
+        mistakes.fatal(place, f"character #x{error.character:x} cannot stand in a text; remove it")
+    except (YAMLError, ValueError, OverflowError) as error:
         mistakes.fatal((1, 1), f"not YAML: {' '.join(str(error).split())}")
     if raw is None:
         mistakes.fatal((1, 1), "the file is empty; begin with `study: NAME`")
@@ -91,16 +98,15 @@ def parse(text: str, mistakes: Mistakes) -> Node:
     return root
 
 
-def _hint(reason: str) -> str:
-    if "'\\t'" in reason:
-        return "; indent with blanks, not tabs"
-    if "maximum depth" in reason:
-        return f"; nest at most {MAX_DEPTH} levels"
-    if "mapping values are not allowed" in reason:
-        return "; one `key: value` a line, and quote a text that has `: ` in it"
-    if "another document" in reason:
-        return "; one file is one space, remove the `---`"
-    return ""
+def _reason(error: MarkedYAMLError) -> str:
+    """Return in one line why a text is not YAML, and what would be where that is plain."""
+    if isinstance(error, MaxDepthExceededError):
+        return f"nested more than {MAX_DEPTH} levels deep; write it flatter"
+    reason = " ".join(str(error.problem or error.context).split())
+    for sign, remedy in _REMEDIES.items():
+        if sign in reason:
+            return f"not YAML: {reason}; {remedy}"
+    return f"not YAML: {reason}"
 
 
 class _TooManyNodesError(Exception):

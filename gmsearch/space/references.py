@@ -46,6 +46,7 @@ def _conditions(draft: Draft, drafts: Drafts, mistakes: Mistakes) -> tuple[Condi
             draft.node.keys["when"],
             f"{where}: there is no value for where it is false; add `else: …`",
         )
+        return ()
     if not node.mapping:
         mistakes.add(
             node.place, f"{where}: {shown(node.plain())} names no parameter; write {{PATH: VALUE}}"
@@ -53,13 +54,26 @@ def _conditions(draft: Draft, drafts: Drafts, mistakes: Mistakes) -> tuple[Condi
     conditions = []
     for name, child in _named(node, drafts, mistakes, where):
         domain = drafts[name].domain
-        if domain is not None:
-            values = [
-                _member(domain, option, mistakes, f"{where}: {name}")
-                for option in _alternatives(domain, child)
-            ]
+        options = () if domain is None else _alternatives(domain, child)
+        if domain is not None and not options:
+            mistakes.add(child.place, f"{where}: {name}: [] lists no value; give one")
+        elif domain is not None:
+            values = [_member(domain, o, mistakes, f"{where}: {name}") for o in options]
             conditions.append(Condition(name, tuple(values)))
     return tuple(conditions)
+
+
+def lean_on_mistakes(drafts: Drafts, forbid: Node | None) -> bool:
+    """Return whether a condition, or an entry of `forbid`, names a parameter that is mistaken."""
+    entries = forbid.value if forbid is not None and isinstance(forbid.value, tuple) else ()
+    conditions = [draft.node.mapping.get("when") for draft in drafts.values()]
+    named = {
+        canonical(key)
+        for node in (*entries, *conditions)
+        if node is not None
+        for key in node.mapping
+    }
+    return any(path in named and draft.domain is None for path, draft in drafts.items())
 
 
 def _named(

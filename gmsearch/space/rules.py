@@ -12,14 +12,14 @@ from gmsearch.candidate import Bands, DataSpec, Spectral, Stored
 from gmsearch.space.mistakes import Mistakes, compact, near, shown, spelled
 from gmsearch.space.nodes import Node
 from gmsearch.space.references import Drafts
-from gmsearch.space.sections import BANDS, DATA, RESOURCES, SEARCH, validated
+from gmsearch.space.sections import DATA, validated
 from gmsearch.space.settings import METHODS, SELECTING, Resources, Search
 from gmsearch.space.space import Space
 from gmsearch.trial import Constraint
 
 DATA_VARIABLE = "GMSEARCH_DATA"
 """The environment variable that says where the images of a stored set lie."""
-_SIDES = {"cifar10": 32, "cifar100": 32}
+_SIDES = {"spectral": Spectral().resolution, "cifar10": 32, "cifar100": 32}
 
 
 def data_from_file(node: Node, data_root: Path | None, mistakes: Mistakes) -> DataSpec | None:
@@ -58,10 +58,10 @@ def data_from_file(node: Node, data_root: Path | None, mistakes: Mistakes) -> Da
     return Stored(**{**values, "root": str(folder)})
 
 
-def bands_from_file(node: Node, data: DataSpec | None, mistakes: Mistakes) -> Bands | None:
-    """Return the bands if each has a bin in the image, and none is there twice."""
+def bands_from_file(node: Node, data: Node, mistakes: Mistakes) -> Bands | None:
+    """Return the bands if each has a bin in the images of `data`, and none is there twice."""
     before = len(mistakes)
-    values = validated(BANDS, node, "bands", mistakes)
+    values = validated(Bands, node, "bands", mistakes)
     farthest = _farthest_bin(data)
     _check_twice(_items(node, "radii"), "bands.radii", mistakes)
     _check_twice(_items(node, "ranges"), "bands.ranges", mistakes)
@@ -96,12 +96,11 @@ def _check_twice(items: Sequence[Node], path: str, mistakes: Mistakes) -> None:
         seen.add(name)
 
 
-def _farthest_bin(data: DataSpec | None) -> float | None:
+def _farthest_bin(data: Node) -> float | None:
     """Return the distance of the corner bin of the centred DFT; None where no side is known."""
-    side = data.resolution if data else None
-    if side is None and data is not None:
-        side = _SIDES.get(data.name)
-    return None if side is None else side // 2 * math.sqrt(2)
+    name, given = data.mapping.get("name"), data.mapping.get("resolution")
+    side = given.value if given is not None else _SIDES.get(str(name.value if name else None))
+    return side // 2 * math.sqrt(2) if isinstance(side, int) else None
 
 
 def _check_radius(node: Node, path: str, farthest: float | None, mistakes: Mistakes) -> None:
@@ -116,7 +115,7 @@ def _check_radius(node: Node, path: str, farthest: float | None, mistakes: Mista
 
 def search_from_file(node: Node, mistakes: Mistakes) -> Search | None:
     """Return the search; tell what its method lacks, and what is of no use to it."""
-    values = validated(SEARCH, node, "search", mistakes)
+    values = validated(Search, node, "search", mistakes)
     method = node.mapping["method"].value if "method" in node.mapping else None
     given = {key for key, child in node.mapping.items() if child.value not in (None, "none")}
     if method in SELECTING and "candidates" not in given:
@@ -148,7 +147,7 @@ def _share(said: Any) -> Any:
 
 def resources_from_file(node: Node, mistakes: Mistakes) -> Resources | None:
     """Return the resources of a trial."""
-    values = validated(RESOURCES, node, "resources", mistakes)
+    values = validated(Resources, node, "resources", mistakes)
     return None if values is None else Resources(**values)
 
 

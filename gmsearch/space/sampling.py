@@ -14,6 +14,8 @@ from gmsearch.trial import Assignment, Value
 EXHAUSTIVE = 2000
 """Up to so many assignments all are taken; of a larger space, as many at random."""
 _VALUES = 50
+_WORK = 300_000
+"""Most values drawn in all, so that a file of thousands of parameters is answered as well."""
 
 
 def sample(space: Space) -> Iterator[Assignment]:
@@ -26,7 +28,8 @@ def sample(space: Space) -> Iterator[Assignment]:
     if total is not None and total <= EXHAUSTIVE:
         candidates = space.assignments()
     else:
-        candidates = itertools.chain(_each_value(space), _random(space))
+        most = _WORK // len(space.order)
+        candidates = itertools.islice(itertools.chain(_each_value(space), _random(space)), most)
     yield from (a for a in candidates if not space.forbidden(a))
     if space.baseline is not None:
         yield space.baseline

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from gmsearch.candidate import FAMILIES, Bands, Candidate, Recipe, Spectral, Stored
+from gmsearch.candidate import FAMILIES, Bands, Candidate, Recipe
 from gmsearch.candidate import plain as listed
 from gmsearch.space.domains import MAX_STEPS
 from gmsearch.space.forms import (
@@ -22,11 +22,8 @@ from gmsearch.space.forms import (
 )
 from gmsearch.space.goals import METRICS
 from gmsearch.space.sections import (
-    BANDS,
     DATA,
     REQUIRED,
-    RESOURCES,
-    SEARCH,
     SECTIONS,
     Bounds,
     Direction,
@@ -72,11 +69,11 @@ def json_schema() -> Schema:
             "items": {"type": "object", "minProperties": 1, "additionalProperties": _VALUE},
         },
         "data": _data(),
-        "bands": _section(schema_of(BANDS), Bands),
+        "bands": _section(Bands),
         "objectives": {**_by_metric({"enum": list(get_args(Direction))}), "minProperties": 1},
-        "constraints": _by_metric({**_worded(schema_of(Bounds)), "minProperties": 1}),
+        "constraints": _by_metric({**_section(Bounds), "minProperties": 1}),
         "search": _search(),
-        "resources": _section(schema_of(RESOURCES), Resources),
+        "resources": _section(Resources),
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -180,37 +177,27 @@ def _domain(kind: str, properties: Mapping[str, Schema]) -> Schema:
     }
 
 
-def _section(schema: Schema, cls: type[Any]) -> Schema:
-    said = descriptions(cls)
-    worded = _worded(schema)
-    properties = {
-        key: {"description": said[key], **part} if key in said else part
-        for key, part in worded["properties"].items()
-    }
-    return {**worded, "properties": properties}
-
-
-def _worded(schema: Schema) -> Schema:
-    """Let `none` stand wherever null does."""
-    properties = {
-        key: {**part, "anyOf": [*part["anyOf"], {"const": "none"}]}
-        if {"type": "null"} in part.get("anyOf", ())
-        else part
-        for key, part in schema["properties"].items()
-    }
+def _section(cls: Form) -> Schema:
+    """Return the schema of a section without domains: fields described, `none` beside null."""
+    said, schema = descriptions(cls), schema_of(cls)
+    properties = {}
+    for key, part in schema["properties"].items():
+        takes_null = {"type": "null"} in part.get("anyOf", ())
+        words = {"anyOf": [*part["anyOf"], {"const": "none"}]} if takes_null else {}
+        about = {"description": said[key]} if key in said else {}
+        properties[key] = {**about, **part, **words}
     return {**schema, "properties": properties}
 
 
 def _data() -> Schema:
-    forms = {DATA["spectral"]: Spectral, DATA["folder"]: Stored}
-    sections = [_section(schema_of(form), cls) for form, cls in forms.items()]
-    return {"anyOf": [{**section, "required": ["name"]} for section in sections]}
+    sets = [_section(cls) for cls in dict.fromkeys(DATA.values())]
+    return {"anyOf": [{**section, "required": ["name"]} for section in sets]}
 
 
 def _search() -> Schema:
     candidates = {"required": ["candidates"]}
     return {
-        **_section(schema_of(SEARCH), Search),
+        **_section(Search),
         "if": {"properties": {"method": {"enum": list(SELECTING)}}},
         "then": candidates,
         "else": {"not": candidates},

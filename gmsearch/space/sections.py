@@ -5,6 +5,7 @@ Names, defaults and descriptions are those of the dataclasses; the limits are se
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import typing
 from typing import Annotated, Any, Literal
@@ -13,7 +14,7 @@ import pydantic
 from pydantic import Field
 
 from gmsearch.candidate import Bands, Spectral, Stored
-from gmsearch.space.forms import STRICT, fields_of, refuse, takes_none
+from gmsearch.space.forms import STRICT, Form, fields_of, refuse, takes_none
 from gmsearch.space.mistakes import Mistakes, near, shown, words
 from gmsearch.space.nodes import Node
 from gmsearch.space.settings import Resources, Search
@@ -36,59 +37,23 @@ Multiple = Annotated[
         description="a multiple such as `1.2 x baseline`",
     ),
 ]
-Direction = Literal["maximize", "minimize"]
-
-
-def _form(cls: type[Any], **limited: Any) -> type[pydantic.BaseModel]:
-    """Return the form of a dataclass, some of its types as a file may say them."""
-    hints = {**typing.get_type_hints(cls), **limited}
-    definitions: dict[str, Any] = {}
-    for name, field in fields_of(cls).items():
-        needed = field.required and not takes_none(hints[name])
-        definitions[name] = (hints[name], ... if needed else field.default)
-    return pydantic.create_model(cls.__name__, __config__=STRICT, **definitions)
-
-
-BANDS = _form(
-    Bands,
-    radii=tuple[Radius, ...],
-    ranges=tuple[tuple[Annotated[float, Field(ge=0)], Radius], ...],
-    every=Annotated[int, Field(ge=0)],
-)
-_SPECTRAL = _form(
-    Spectral,
-    resolution=Annotated[int, Field(ge=8)],
-    classes=Annotated[int, Field(ge=2)],
-    train_images=Positive,
-    evaluation_images=Positive,
-    high_share=Annotated[float, Field(ge=0, le=1)],
-    seed=Seed,
-    holdout=Share,
-)
+StudyName = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+        description="a name of at most 100 letters, digits, `_`, `-` and `.`, a letter or digit "
+        "first",
+    ),
+]
 Folder = Annotated[str, Field(pattern=r"^[^\x00]+$", description="the path of a folder")]
-_Root = Annotated[
+Root = Annotated[
     Folder | None,
     Field(
         description="Folder of the images; a relative one starts at the current folder. "
         "--data-root goes before GMSEARCH_DATA, which goes before this."
     ),
 ]
-_STORED = _form(Stored, root=_Root, resolution=Positive | None, holdout=Share)
-DATA: dict[str, type[pydantic.BaseModel]] = {
-    "spectral": _SPECTRAL,
-    **dict.fromkeys(typing.get_args(typing.get_type_hints(Stored)["name"]), _STORED),
-}
-"""The form of `data` by its `name`."""
-SEARCH = _form(
-    Search,
-    seeds=Annotated[int, Field(ge=1, le=MAX_REPEATS)]
-    | Annotated[tuple[Seed, ...], Field(min_length=1)],
-    candidates=Positive | None,
-    seed=Seed,
-    population=Annotated[int, Field(ge=2)] | None,
-    max_failed=Annotated[int, Field(ge=0)] | Percent | None,
-)
-RESOURCES = _form(Resources, cpus=Positive, gpus=Annotated[float, Field(ge=0)])
+Direction = Literal["maximize", "minimize"]
 
 
 SECTIONS = {
@@ -109,59 +74,99 @@ SECTIONS = {
 REQUIRED = ("study", "model", "data", "objectives", "search")
 
 
-class Bounds(pydantic.BaseModel):
-    """What a metric may be, both ends included; a number or a multiple of the baseline's value."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Name:
+    """What a study is called, and what it asks."""
 
-    model_config = STRICT
-
-    min: float | Multiple | None = None
-    max: float | Multiple | None = None
-
-
-class Name(pydantic.BaseModel):
-    """What a study is called."""
-
-    model_config = STRICT
-
-    study: Annotated[
-        str,
-        Field(
-            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
-            description="a name of at most 100 letters, digits, `_`, `-` and `.`, a letter or "
-            "digit first",
-        ),
-    ]
+    study: StudyName
     about: str = ""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a metric may be, both ends included."""
+
+    min: float | Multiple | None = None
+    """A number, or a multiple of the baseline's value."""
+
+    max: float | Multiple | None = None
+    """A number, or a multiple of the baseline's value."""
+
+
+DATA: dict[str, type[Spectral | Stored]] = {
+    "spectral": Spectral,
+    **dict.fromkeys(typing.get_args(typing.get_type_hints(Stored)["name"]), Stored),
+}
+"""What `data` is by its `name`."""
+_NARROWED: dict[type[object], dict[str, Any]] = {
+    Bands: {
+        "radii": tuple[Radius, ...],
+        "ranges": tuple[tuple[Annotated[float, Field(ge=0)], Radius], ...],
+        "every": Annotated[int, Field(ge=0)],
+    },
+    Spectral: {
+        "resolution": Annotated[int, Field(ge=8)],
+        "classes": Annotated[int, Field(ge=2)],
+        "train_images": Positive,
+        "evaluation_images": Positive,
+        "high_share": Annotated[float, Field(ge=0, le=1)],
+        "seed": Seed,
+        "holdout": Share,
+    },
+    Stored: {"root": Root, "resolution": Positive | None, "holdout": Share},
+    Search: {
+        "seeds": Annotated[int, Field(ge=1, le=MAX_REPEATS)]
+        | Annotated[tuple[Seed, ...], Field(min_length=1)],
+        "candidates": Positive | None,
+        "seed": Seed,
+        "population": Annotated[int, Field(ge=2)] | None,
+        "max_failed": Annotated[int, Field(ge=0)] | Percent | None,
+    },
+    Resources: {"cpus": Positive, "gpus": Annotated[float, Field(ge=0)]},
+}
+"""The types of fields as a file may write them, where the dataclass alone says less."""
+
+
 @functools.cache
-def schema_of(form: type[pydantic.BaseModel]) -> dict[str, Any]:
-    """Return the JSON Schema of a form; none of them needs references."""
-    return form.model_json_schema()
+def _form(cls: Form) -> type[pydantic.BaseModel]:
+    hints = {**typing.get_type_hints(cls, include_extras=True), **_NARROWED.get(cls, {})}
+    definitions: dict[str, Any] = {}
+    for name, field in fields_of(cls).items():
+        needed = field.required and not takes_none(hints[name])
+        definitions[name] = (hints[name], ... if needed else field.default)
+    return pydantic.create_model(cls.__name__, __config__=STRICT, **definitions)
 
 
-def validated(
-    form: type[pydantic.BaseModel], node: Node, path: str, mistakes: Mistakes
-) -> dict[str, Any] | None:
-    """Return a section's values, defaults included; None where something does not fit."""
+@functools.cache
+def schema_of(cls: Form) -> dict[str, Any]:
+    """Return the JSON Schema of a section; none of them needs references."""
+    return _form(cls).model_json_schema()
+
+
+def validated(cls: Form, node: Node, path: str, mistakes: Mistakes) -> dict[str, Any] | None:
+    """Return the values of a section, defaults included; None where something does not fit.
+
+    `cls` is the dataclass whose fields they are.
+    """
     plain = node.plain()
     if not isinstance(plain, dict):
         mistakes.add(node.place, f"{path}: {shown(plain)} is not a mapping of `key: value`")
         return None
+    form = _form(cls)
     for name, field in form.model_fields.items():
         if plain.get(name) == "none" and takes_none(field.annotation):
             plain[name] = None
     try:
         model = form.model_validate(plain)
     except pydantic.ValidationError as error:
-        _tell(error, form, node, path, mistakes)
+        _tell(error, cls, node, path, mistakes)
         return None
     return {name: getattr(model, name) for name in form.model_fields}
 
 
 def _tell(
     error: pydantic.ValidationError,
-    form: type[pydantic.BaseModel],
+    cls: Form,
     node: Node,
     path: str,
     mistakes: Mistakes,
@@ -171,17 +176,17 @@ def _tell(
     for found in error.errors(include_url=False, include_input=False, include_context=False):
         name, *inner = found["loc"]
         if found["type"] == "missing":
-            wanted = words(schema_of(form)["properties"][name])
+            wanted = words(schema_of(cls)["properties"][name])
             mistakes.add(node.key, f"{prefix}{name} is missing; add `{name}: …`, {wanted}")
         elif found["type"] == "extra_forbidden":
-            remedy = near(name, form.model_fields)
+            remedy = near(name, fields_of(cls))
             mistakes.add(node.keys[str(name)], f"{prefix}unknown key {name!r}; {remedy}")
         else:
             # A union names its branches in between the indices.
             indices = tuple(part for part in inner if isinstance(part, int))
             wrong.setdefault(str(name), set()).add(indices)
     for name, places in wrong.items():
-        schema = schema_of(form)["properties"][name]
+        schema = schema_of(cls)["properties"][name]
         deepest = max(map(len, places))
         for indices in sorted(i for i in places if len(i) == deepest):
             refuse(node.mapping[name], indices, schema, f"{path}.{name}".lstrip("."), mistakes)

@@ -169,7 +169,7 @@ class Space:
             "data": data,
             "bands": plain(self.bands),
             "objectives": {o.metric: o.direction for o in self.objectives},
-            "constraints": {c.metric: plain(c) for c in self.constraints},
+            "constraints": {c.metric: _bounds(c) for c in self.constraints},
             "search": plain(self.search),
             "resources": plain(self.resources),
         }
@@ -210,10 +210,19 @@ def _meaning(tree: Tree, parameters: Mapping[str, Parameter]) -> Any:
     return said
 
 
+def _bounds(constraint: Constraint) -> dict[str, Any]:
+    said = {}
+    for key, bound in (("min", constraint.minimum), ("max", constraint.maximum)):
+        if bound is not None:
+            said[key] = f"{bound.value} x baseline" if bound.of_baseline else bound.value
+    return said
+
+
 def _domain_meaning(domain: Domain, parameters: Mapping[str, Parameter]) -> dict[str, Any]:
     if not isinstance(domain, Choice):
-        kind = "int" if isinstance(domain, Int) else "float"
-        return {kind: plain(domain)}
+        said = {**plain(domain)}
+        ends = [said.pop("low"), said.pop("high")]
+        return {"int" if isinstance(domain, Int) else "float": ends, **said}
     if domain.trees is None:
         return {"choice": _meaning(domain.options, parameters)}
     labelled = zip(domain.options, domain.trees, strict=True)

@@ -78,7 +78,7 @@ class TreeReader:
             if inside is None:
                 self._mistakes.add(
                     node.key,
-                    f"{path}: no domain can stand here; write a value, or label the option",
+                    f"{path}: a domain cannot stand here; write a value or a label",
                 )
                 return BROKEN
             return self._parameter(node, kind, form, path, inside)

@@ -1,0 +1,141 @@
+"""The JSON Schema: what loads passes it, what has a wrong shape does not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import ruamel.yaml
+
+from gmsearch.space import Space, json_schema, load_space
+
+SPACES = sorted((Path(__file__).parents[2] / "spaces").glob("*.yaml"))
+GATE = """\
+  gate:
+    product: {choice: [none, self]}
+    activation: {choice: [relu, relu6, gelu]}
+    placement: expand
+    stages: all
+"""
+GOOD = {
+    "bare": (),
+    "domains": (
+        ("[16, 32, 64]", "[16, {choice: [24, 32]}, {int: [48, 64], step: 8}]"),
+        ("lr: 3e-3", "lr: {float: [1e-3, 1e-2], log: true, steps: 3}, clip_grad: none"),
+        ("kernel_size: 5", "kernel_size: {choice: [3, [3, 5, 7]]}"),
+    ),
+    "labels": (
+        (
+            GATE,
+            (
+                "  gate:\n    choice:\n      plain: {product: none}\n"
+                "      gated: {product: self, activation: {choice: {soft: gelu, hard: relu6}}}\n"
+            ),
+        ),
+    ),
+    "families": (
+        ("model:\n  widths: [16, 32, 64]\n  depths: [1, 2, 1]\n  kernel_size: 5\n" + GATE, ""),
+        (
+            "",
+            "model: {choice: {a: {preset: gmnet_s3}, b: {family: timm, name: resnet10t}}}\n",
+        ),
+    ),
+    "conditions": (
+        (
+            "placement: expand",
+            "placement: {choice: [input, output], when: {gate.product: [self]}, else: expand}",
+        ),
+    ),
+    "sections": (
+        ("{name: spectral, resolution: 32}", "{name: parquet, root: ., resolution: none}"),
+        (
+            "{top1: maximize}",
+            (
+                "{top1: maximize, high@4.5: maximize, band@4:10: maximize}\n"
+                "constraints: {flops: {max: 1.2 x baseline, min: 1e3}}\n"
+                "bands: {radii: [4.5], ranges: [[4, 10]], every: 0}"
+            ),
+        ),
+        ("method: grid, seeds: 3", "method: nsga2, candidates: 9, seeds: [3], max_failed: 20%"),
+        ("", "baseline: {gate.product: self, gate.activation: relu}\nresources: {gpus: 0.5}\n"),
+        ("", "forbid: [{gate.product: none, gate.activation: gelu}]\nabout: x\n"),
+    ),
+}
+BAD = {
+    "unknown key": ("epochs: 8", "epocs: 8"),
+    "number in quotes": ("epochs: 8", 'epochs: "8"'),
+    "option in quotes": ("[none, self]", "[none, selff]"),
+    "unknown section": ("search:", "serach:"),
+    "step of a float": ("lr: 3e-3", "lr: {float: [1e-3, 1e-2], step: 3}"),
+    "float of an integer": ("epochs: 8", "epochs: {float: [1, 2]}"),
+    "domain without values": ("[none, self]", "[]"),
+    "condition without else": (
+        "placement: expand",
+        "placement: {choice: [input], when: {gate.product: self}}",
+    ),
+    "label with a dot": ("[none, self]", "{a.b: none}"),
+    "no widths": ("  widths: [16, 32, 64]\n", ""),
+    "direction": ("maximize", "up"),
+    "metric": ("top1", "top2"),
+    "method": ("grid", "anneal"),
+    "candidates of a grid": ("method: grid", "method: grid, candidates: 3"),
+    "no candidates": ("method: grid", "method: random"),
+    "root of spectral": ("name: spectral", "name: spectral, root: x"),
+    "holdout": ("resolution: 32", "holdout: 1"),
+}
+
+
+def plain(path: Path) -> Any:
+    """Return a file as an editor's checker sees it: YAML as JSON."""
+    return json.loads(json.dumps(ruamel.yaml.YAML(typ="safe", pure=True).load(path)))
+
+
+@pytest.fixture(scope="module")
+def validator() -> jsonschema.Draft202012Validator:
+    """Return a checker of the schema, which must be one of its draft."""
+    schema = json.loads(json.dumps(json_schema()))
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_loads_passes(
+    name: str, load: Callable[..., Space], validator: jsonschema.Draft202012Validator
+) -> None:
+    """A file that loads has no mistake by the schema."""
+    load(*GOOD[name])
+
+    assert [e.message for e in validator.iter_errors(plain(Path("space.yaml")))] == []
+
+
+@pytest.mark.parametrize("path", SPACES, ids=lambda path: path.name)
+def test_the_spaces_of_the_project_load_and_pass(
+    path: Path, validator: jsonschema.Draft202012Validator
+) -> None:
+    """The space files that come with the project are good, by the loader and by the schema."""
+    assert load_space(path).study == path.stem
+    assert [e.message for e in validator.iter_errors(plain(path))] == []
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_wrong_shape_does_not_pass(
+    name: str, told: Callable[..., list[str]], validator: jsonschema.Draft202012Validator
+) -> None:
+    """A file with a mistake that a schema can see fails the schema, as it fails to load."""
+    assert told(BAD[name])
+
+    assert not validator.is_valid(plain(Path("space.yaml")))
+
+
+def test_every_key_says_what_it_is() -> None:
+    """An editor can show a description at every key of the file."""
+    schema = json_schema()
+
+    assert all("description" in part for part in schema["properties"].values())
+    gate = schema["$defs"]["model.GmNet.gate.value"]["properties"]
+    assert all("description" in part for part in gate.values())
+    assert gate["product"]["description"].startswith("Second factor: none 1")

@@ -1,0 +1,151 @@
+"""All mistakes of a file at once, in the order of the file, and none that follows from another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gmsearch.errors import SpaceError
+from gmsearch.space import load_space
+
+MANY = """\
+study: »gate/ablation
+model:
+  »familly: gmnet
+  widths: [16, »"32", 64]
+  depths: [1, 2, 1]
+  mlp_ratio: {choice: [2, »two]}
+  kernel_size: »4
+  gate:
+    product: {choice: [none, self]}
+    activation: {choice: [relu, »rellu]}
+    placement: {choice: [input, output], »when: {gate.product: self}}
+baseline: {gate.product: »dw}
+forbid:
+  - {»gate.prodct: none}
+data: {name: spectral, holdout: »1.5}
+train: {epochs: 8, »epochs: 9, lr: »fast, weight_decay: »-1}
+bands: {radii: [4, »99], »edges: lt}
+objectives: {»top2: maximize, loss: »down, high@4: maximize}
+constraints: {flops: {max: »lots}}
+»search: {method: tpe, »population: 3, seeds: »[]}
+resources: {»cpu: 2}
+"""
+WORDS = """\
+study: 'gate/ablation' is not a name
+unknown key 'familly'
+model.widths: '32' is not an integer
+model.mlp_ratio: 'two' is not a number
+model.kernel_size: [4, 4, 4] are not all positive odd
+model.gate.activation: 'rellu' is not one of
+gate.placement: when: there is no value for where it is false
+baseline: gate.product: 'dw' is not one of its options
+forbid.0: 'gate.prodct' is not a parameter
+data.holdout: 1.5 is not a number
+key 'epochs' is given twice
+train.lr: 'fast' is not a number
+train.weight_decay: -1 is not a number from 0
+bands.radii: 99 is beyond the image
+bands: unknown key 'edges'
+objectives: 'top2' is not a metric
+objectives.loss: 'down' is not maximize or minimize
+constraints.flops.max: 'lots' is not a number
+search: tpe needs `candidates: N`
+search: population is of no use to tpe
+search.seeds: [] is not
+resources: unknown key 'cpu'
+"""
+
+
+def test_all_mistakes_at_once(
+    told: Callable[..., list[str]], marked: Callable[..., list[str]]
+) -> None:
+    """Mistakes of every kind are told together, each at its place, in the order of the file."""
+    lines = told(text=MANY)
+
+    assert [line.rsplit(": ", line.count(": "))[0] for line in lines] == marked(text=MANY)
+    for line, words in zip(lines, WORDS.splitlines(), strict=True):
+        assert words in line
+
+
+def test_each_line_is_of_the_form_editors_jump_to(tmp_path: Path) -> None:
+    """The message is one line a mistake, each `file:line:column: what is wrong`."""
+    path = tmp_path / "many.yaml"
+    path.write_text(MANY.replace("»", ""), encoding="utf-8")
+
+    with pytest.raises(SpaceError) as caught:
+        load_space(path)
+
+    lines = str(caught.value).splitlines()
+    assert len(lines) == len(caught.value.mistakes) == MANY.count("»")
+    for line in lines:
+        assert re.fullmatch(rf"{re.escape(str(path))}:\d+:\d+: .+", line)
+
+
+def test_the_order_is_always_the_same(told: Callable[..., list[str]]) -> None:
+    """Reading a file twice gives the same mistakes in the same order."""
+    assert told(text=MANY) == told(text=MANY)
+
+
+def test_a_mistaken_domain_does_not_make_its_users_mistaken(
+    told: Callable[..., list[str]], marked: Callable[..., list[str]]
+) -> None:
+    """A baseline, condition or forbid that names a mistaken parameter is not told besides."""
+    edits = (
+        ("product: {choice: [none, self]}", "product: {choice: [none, »selff]}"),
+        (
+            "placement: expand",
+            "placement: {choice: [input, output], when: {gate.product: self}, else: expand}",
+        ),
+        ("", "baseline: {gate.product: none, gate.activation: relu}\n"),
+        ("", "forbid: [{gate.product: self, gate.activation: relu}]\n"),
+    )
+
+    lines = told(*edits)
+
+    assert len(lines) == 1
+    assert lines[0].startswith(f"{marked(*edits)[0]}: model.gate.product: 'selff' is not one of")
+
+
+def test_a_mistaken_section_does_not_make_others_mistaken(
+    told: Callable[..., list[str]], marked: Callable[..., list[str]]
+) -> None:
+    """Band metrics are not told where the bands they are of are mistaken themselves."""
+    edits = (
+        ("{top1: maximize}", "{high@10: maximize}"),
+        ("", "bands: {radii: [10], dc: »none}\n"),
+    )
+
+    (line,) = told(*edits)
+
+    assert line.startswith(f"{marked(*edits)[0]}: bands.dc: 'none' is not one of")
+
+
+def test_every_option_that_fits_nothing_is_told(
+    told: Callable[..., list[str]], marked: Callable[..., list[str]]
+) -> None:
+    """Each value of a domain is judged, not only the first that is wrong."""
+    edit = ("kernel_size: 5", "kernel_size: {choice: [»2, 3, »4, 5, »6, »-7]}")
+
+    assert [":".join(line.split(":")[:2]) for line in told(edit)] == marked(edit)
+
+
+def test_a_value_in_a_large_space_is_judged_as_in_a_small_one(
+    told: Callable[..., list[str]], marked: Callable[..., list[str]]
+) -> None:
+    """Every option of a space too large to go through is judged."""
+    wide = ", ".join(map(str, range(8, 40)))
+    edits = (
+        (
+            "[16, 32, 64]",
+            f"[{{choice: [{wide}]}}, {{choice: [{wide}]}}, {{choice: [{wide}, »0]}}]",
+        ),
+        ("lr: 3e-3", "lr: {float: [1e-3, 1e-2], steps: 9}, weight_decay: {choice: [0, 1, »-1]}"),
+    )
+
+    lines = told(*edits)
+
+    assert [":".join(line.split(":")[:2]) for line in lines] == marked(*edits)
