@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from collections.abc import Iterator, Mapping
@@ -295,6 +296,18 @@ def test_another_space_is_refused_by_name(
         run_all(tiny_space)
     assert named in str(caught.value)
     assert (records.folder / "trials.jsonl").read_bytes() == before
+
+
+def test_other_images_under_the_same_name_are_refused(tiny_space: Path) -> None:
+    """A study never mixes trials on two versions of its data."""
+    run_all(tiny_space)
+    space = load_space(tiny_space)
+    other = dataclasses.replace(facts_of(space), data_identity="0" * 16)
+    with (
+        pytest.raises(StudyError, match="other data"),
+        open_study(space, other, Log(), engine="serial"),
+    ):
+        pass
 
 
 def test_divergence_is_a_record_and_not_tried_again(tiny_space: Path) -> None:

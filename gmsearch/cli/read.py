@@ -54,7 +54,8 @@ def list_studies() -> None:
 def show_trials(study: str) -> None:
     """Print a line for every trial of a study."""
     folder = _folder(study)
-    space = load_space(folder / "space.yaml")
+    # No image is needed, so that it does not matter where they are by now.
+    space = load_space(folder / "space.yaml", data_root=folder)
     metrics = [o.metric for o in space.objectives]
     table = Table(box=None, pad_edge=False)
     for name in ("trial", "candidate", "seed", "state", *metrics):

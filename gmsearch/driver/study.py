@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from gmsearch.candidate import Stored
 from gmsearch.driver.judge import Facts
 from gmsearch.driver.loop import Driver, Watch
 from gmsearch.environment import describe
@@ -17,6 +19,8 @@ from gmsearch.space import Space, load_space
 
 STUDIES = Path("studies")
 
+_log = logging.getLogger(__name__)
+
 
 @contextlib.contextmanager
 def open_study(
@@ -25,14 +29,17 @@ def open_study(
     """Lock the study of `space`, take up its ledger and note this start in it.
 
     Raises:
-        StudyError: the folder is locked, unwritable or damaged, or it belongs to a space that
-            differs in what may not change; nothing is written then.
+        StudyError: the folder is locked, unwritable or damaged, or it belongs to a space or to
+            data that differ in what may not change; nothing is written then.
     """
     folder = root / space.study
     frozen = folder / "space.yaml"
     if frozen.exists():
-        _require_compatible(space, load_space(frozen), folder)
+        # The data are told by their identity, wherever they lie.
+        images = Path(space.data.root) if isinstance(space.data, Stored) else None
+        _require_compatible(space, load_space(frozen, data_root=images), folder)
     with Ledger.open(folder, space.study, space.digest) as ledger:
+        _require_same_data(ledger, facts)
         source = space.source.encode()
         if not frozen.exists() or frozen.read_bytes() != source:
             write_atomic(frozen, source)
@@ -44,13 +51,24 @@ def open_study(
 
 
 def _require_compatible(space: Space, before: Space, folder: Path) -> None:
-    refused = [change for change in before.changes(space) if not change.allowed]
-    if refused:
-        named = "; ".join(f"{c.path} was {c.old}, is {c.new}" for c in refused)
+    changes = before.changes(space)
+    named = "; ".join(f"{c.path} was {c.old}, is {c.new}" for c in changes if not c.allowed)
+    if named:
         raise StudyError(
             f"{folder} holds trials of another space: {named}; "
             "rename `study` in the space file, or change these back"
         )
+    for change in changes:
+        _log.warning("%s goes on with %s: %s -> %s", folder, change.path, change.old, change.new)
+
+
+def _require_same_data(ledger: Ledger, facts: Facts) -> None:
+    for run in ledger.records.runs:
+        if run["data"] != facts.data_identity:
+            raise StudyError(
+                f"{ledger.folder} holds trials on other data ({run['data']}, not "
+                f"{facts.data_identity}); rename `study` in the space file, or restore the data"
+            )
 
 
 def _start_record(space: Space, facts: Facts, engine: str) -> dict[str, Any]:
