@@ -12,6 +12,7 @@ from gmsearch.space.goals import constraints_from, objectives_from
 from gmsearch.space.mistakes import Mistakes, closest, near
 from gmsearch.space.nodes import Node
 from gmsearch.space.references import (
+    Drafts,
     baseline_from,
     dependency_order,
     forbid_from,
@@ -65,11 +66,6 @@ def assemble(root: Node, source: str, data_root: Path | None, mistakes: Mistakes
         baseline_from(node, order, drafts, mistakes) if (node := given("baseline")) else None
     )
 
-    if search is not None:
-        check_method(search, drafts, root, mistakes)
-    check_constraints(constraints, root, mistakes)
-    if data is not None:
-        check_holdout(data, bands, search, root, mistakes)
     space = Space(
         study=name["study"],
         about=name["about"],
@@ -87,13 +83,23 @@ def assemble(root: Node, source: str, data_root: Path | None, mistakes: Mistakes
         search=search or Search(method="grid"),
         resources=resources or Resources(),
     )
+    if search is not None:
+        check_method(search, drafts, root, mistakes)
+    if data is not None:
+        check_holdout(data, bands, search, root, mistakes)
+    check_constraints(constraints, root, mistakes)
+    _judge(space, root, drafts, mistakes, tied=tied)
+    return space
+
+
+def _judge(space: Space, root: Node, drafts: Drafts, mistakes: Mistakes, *, tied: bool) -> None:
+    """Judge what the space allows; `tied` is whether conditions and `forbid` are sound."""
     judge = Judge(space, root, drafts, mistakes)
     if tied:
         check_forbid(space, root, mistakes)
         judge.judge()
-    elif len(order) == len(parameters):
+    elif len(space.order) == len(space.parameters):
         judge.judge_fixed()
-    return space
 
 
 def _check_keys(root: Node, mistakes: Mistakes) -> None:

@@ -23,7 +23,6 @@ _STAND_INS = {"widths": ("depths", 1024), "depths": ("widths", 1)}
 """What stands for a mistaken field without default while the others are judged: the length of
 the other, and a value that fits everything."""
 
-
 _Section = tuple[str, Tree, Node, Callable[[Any], object]]
 """Name, tree and node of a section, and what builds its part of an arm."""
 
@@ -164,7 +163,9 @@ def _errors(build: Callable[[Any], object], tree: dict[str, Any]) -> Iterator[Fi
     A required field that is not there is told already, where types are checked.
     """
     mended: set[str] = set()
-    while "preset" in tree or build is not candidate_from or _STAND_INS.keys() & tree.keys():
+    # A GmNet without stages says nothing of how many values its other fields must have.
+    stages = {*_STAND_INS, "preset"} & tree.keys()
+    while stages or tree.get("family") != "gmnet":
         try:
             build(tree)
         except FieldError as error:

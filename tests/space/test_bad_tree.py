@@ -71,6 +71,13 @@ ROWS: dict[str, tuple[str, tuple[str, str]]] = {
             "»model: {family: timm}\n",
         ),
     ),
+    "value of a timm model out of range": (
+        "model.drop_path_rate: 2 is not in [0, 1)",
+        (
+            f"model:\n  widths: [16, 32, 64]\n  depths: [1, 2, 1]\n{KERNEL}\n{GATE}",
+            "model: {family: timm, name: resnet10t, drop_path_rate: »2}\n",
+        ),
+    ),
     "misspelt preset": (
         (
             "model.preset: 'gmnet_s5' is not one of gmnet_s1, gmnet_s2, gmnet_s3, gmnet_s4; "

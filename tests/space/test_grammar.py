@@ -225,3 +225,50 @@ def test_a_condition_may_name_what_stands_below_it(load: Load) -> None:
 
     assert asked == ["gate.product", "kernel_size", "gate.activation"]
     assert list(assignment) == ["kernel_size", "gate.product", "gate.activation"]
+
+
+def test_recipes_by_label(load: Load) -> None:
+    """A whole section may be a choice of subtrees, and a condition may ask for its label."""
+    space = load(
+        (
+            "train: {epochs: 8, lr: 3e-3}",
+            (
+                "train:\n  choice:\n    short: {epochs: 2, lr: {choice: [1e-3, 3e-3]}}\n"
+                "    long: {epochs: 20}"
+            ),
+        ),
+        ("kernel_size: 5", "kernel_size: {choice: [3, 5], when: {train: long}, else: 7}"),
+        (GATE, ""),
+    )
+
+    assert list(space.assignments()) == [
+        {"train": "short", "train.short.lr": 0.001},
+        {"train": "short", "train.short.lr": 0.003},
+        {"kernel_size": 3, "train": "long"},
+        {"kernel_size": 5, "train": "long"},
+    ]
+    arms = [arm for _, arm in space.arms()]
+    assert [arm.recipe.epochs for arm in arms] == [2, 2, 20, 20]
+    assert [arm.candidate.kernel_size[0] for arm in arms] == [7, 7, 3, 5]  # type: ignore[union-attr]
+
+
+def test_else_of_a_choice_of_subtrees(load: Load) -> None:
+    """Where a choice of subtrees does not hold, `else` is a subtree of fixed values."""
+    space = load(
+        ("epochs: 8", "epochs: {choice: [1, 8]}"),
+        (
+            GATE,
+            (
+                "  gate:\n    choice: {a: {product: dw, kernel_size: {choice: [3, 5]}}}\n"
+                "    when: {train.epochs: 8}\n    else: {product: none, activation: gelu}\n"
+            ),
+        ),
+    )
+
+    gates = [arm.candidate.gate for _, arm in space.arms()]  # type: ignore[union-attr]
+    assert gates == [
+        Gate(product="none", activation="gelu"),
+        Gate(product="dw", kernel_size=3),
+        Gate(product="dw", kernel_size=5),
+    ]
+    assert space.count() == 3
