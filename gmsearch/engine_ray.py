@@ -21,6 +21,7 @@ for _name, _value in {
     "RAY_AIR_NEW_OUTPUT": "0",  # with verbose=0 the only way to a silent Tune
     "RAY_CHDIR_TO_TRIAL_DIR": "0",  # relative data paths stay what they are
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # on any system: loopback, and nothing else
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",  # the ledger is the record
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # an interrupt ends us at once; nothing waits for Tune
@@ -70,17 +71,18 @@ def _trial_folder(trial: Any) -> str:
 @contextlib.contextmanager
 def _session(cpus: int, gpus: float) -> Iterator[None]:
     """Start a private Ray on the loopback address, and end it whatever happens."""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    handlers = [signal.getsignal(number) for number in signals]
     ray.init(
         num_cpus=cpus,
         num_gpus=math.ceil(gpus) or None,
-        _node_ip_address="127.0.0.1",
         include_dashboard=False,
         log_to_driver=False,
         logging_level=logging.ERROR,
     )
-    # Ray puts a native handler of its own in the place of Python's; put ours back.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.getsignal(number))
+    # Ray sets handlers of its own, native and Python's; put back those that were there.
+    for number, handler in zip(signals, handlers, strict=True):
+        signal.signal(number, handler)
     try:
         yield
     finally:

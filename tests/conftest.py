@@ -37,10 +37,16 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session")
+def tiny_text() -> str:
+    """Return the tiny space file."""
+    return TINY_SPACE
+
+
 @pytest.fixture
-def tiny_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def tiny_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_text: str) -> Path:
     """Write the tiny space into a folder of its own, which becomes the current one."""
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "tiny.yaml"
-    path.write_text(TINY_SPACE, encoding="utf-8")
+    path.write_text(tiny_text, encoding="utf-8")
     return path

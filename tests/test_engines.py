@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,23 @@ MEASURED = {"seconds", "run"}
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-# Trials of about two seconds each, so that a signal meets one that runs.
-LONGER = ("epochs: 2", "epochs: 40")
+LONGER = ("epochs: 2", "epochs: 20")
+
+
+_started: list[subprocess.Popen[str]] = []
+
+
+@pytest.fixture(autouse=True)
+def _nobody_left() -> Iterator[None]:
+    """End what a test that failed has left running, by its process ids."""
+    yield
+    while _started:
+        process = _started.pop()
+        if process.poll() is None:
+            for child in psutil.Process(process.pid).children(recursive=True):
+                child.terminate()
+            process.kill()
+            process.communicate()
 
 
 def edit(path: Path, *changes: tuple[str, str]) -> None:
@@ -38,9 +54,11 @@ def edit(path: Path, *changes: tuple[str, str]) -> None:
 def start(*arguments: str) -> subprocess.Popen[str]:
     """Start the command line in the current folder."""
     command = [sys.executable, "-m", "gmsearch", *arguments]
-    return subprocess.Popen(
+    process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
+    _started.append(process)
+    return process
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
@@ -77,21 +95,30 @@ def wait_for_trials(study: str, n: int, process: subprocess.Popen[str]) -> None:
 def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
     """Return the processes in which Ray runs our trials."""
     children = psutil.Process(process.pid).children(recursive=True)
-    return [p for p in children if "ray::" in " ".join(p.cmdline()) and "IDLE" not in p.name()]
+    return [p for p in children if "ray::ResourceTrainable" in " ".join(p.cmdline())]
+
+
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory: pytest.TempPathFactory, tiny_text: str) -> list[dict[str, Any]]:
+    """Run the tiny space serially, undisturbed, in a folder of its own; return its trials."""
+    folder = tmp_path_factory.mktemp("serial")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        Path("tiny.yaml").write_text(tiny_text, encoding="utf-8")
+        edit(Path("tiny.yaml"), LONGER)
+        code, errors = finish(start("run", "tiny.yaml", "--engine", "serial"))
+        assert code == 0, errors
+        return trials("tiny")
 
 
 @pytest.fixture
-def serial(tiny_space: Path) -> list[dict[str, Any]]:
-    """Run the tiny space serially, undisturbed; return its trials."""
+def longer(tiny_space: Path) -> Path:
+    """Give the tiny space trials of about a second, so that a signal meets one that runs."""
     edit(tiny_space, LONGER)
-    code, errors = finish(start("run", "tiny.yaml", "--engine", "serial"))
-    assert code == 0, errors
-    found = trials("tiny")
-    Path("studies/tiny").rename("studies/serial")
-    return found
+    return tiny_space
 
 
-def test_both_engines_give_equal_records(serial: list[dict[str, Any]]) -> None:
+def test_both_engines_give_equal_records(longer: Path, serial: list[dict[str, Any]]) -> None:
     """All that is not a measured time is equal to the last bit, on actors used several times."""
     code, errors = finish(start("run", "tiny.yaml"))
     assert code == 0, errors
@@ -99,25 +126,34 @@ def test_both_engines_give_equal_records(serial: list[dict[str, Any]]) -> None:
     assert "ray" not in errors.lower().replace("gmsearch", "")
 
 
-def test_kill_9_of_the_driver_loses_nothing(
-    serial: list[dict[str, Any]],
-) -> None:
-    """Killed twice and started again, a study has every trial once and the same numbers."""
-    for n in (2, 4):
-        process = start("run", "tiny.yaml")
-        wait_for_trials("tiny", n, process)
-        process.kill()
-        process.communicate(timeout=30)
+def test_kill_9_of_the_driver_loses_nothing(longer: Path, serial: list[dict[str, Any]]) -> None:
+    """Killed and started again at once, a study has every trial once and the same numbers."""
+    process = start("run", "tiny.yaml")
+    wait_for_trials("tiny", 3, process)
+    process.kill()
+    process.communicate(timeout=30)
     code, errors = finish(start("run", "tiny.yaml"))
     assert code == 0, errors
     assert trials("tiny") == serial
     assert set(attempts("tiny").values()) == {1}
 
 
-def test_a_killed_worker_costs_one_attempt(serial: list[dict[str, Any]]) -> None:
-    """A worker killed mid-trial is an infrastructure failure; the trial is run again."""
+def listening(process: subprocess.Popen[str]) -> set[str]:
+    """Return the addresses on which the process and its children wait for connections."""
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+    sockets = [c for member in family for c in member.net_connections("tcp")]
+    return {c.laddr.ip for c in sockets if c.status == psutil.CONN_LISTEN}
+
+
+def test_a_killed_worker_costs_one_attempt(longer: Path, serial: list[dict[str, Any]]) -> None:
+    """A worker killed mid-trial is an infrastructure failure; the trial is run again.
+
+    Meanwhile no process of ours can be reached from another machine.
+    """
     process = start("run", "tiny.yaml")
     wait_for_trials("tiny", 1, process)
+    assert listening(process) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+    assert listening(process)
     for worker in workers_of(process):
         worker.kill()
     code, errors = finish(process)
@@ -128,13 +164,14 @@ def test_a_killed_worker_costs_one_attempt(serial: list[dict[str, Any]]) -> None
     assert "infrastructure" in errors
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("engine", ["ray", "serial"])
+@pytest.mark.parametrize(
+    ("engine", "number"),
+    [("ray", signal.SIGINT), ("ray", signal.SIGTERM), ("serial", signal.SIGHUP)],
+)
 def test_an_interrupt_ends_soon_keeps_what_finished_and_says_how_to_go_on(
-    tiny_space: Path, number: signal.Signals, engine: str
+    longer: Path, number: signal.Signals, engine: str
 ) -> None:
     """Exit code 130 within seconds, the resuming command, finished trials kept, nobody left."""
-    edit(tiny_space, LONGER)
     process = start("run", "tiny.yaml", "--engine", engine)
     wait_for_trials("tiny", 2, process)
     children = psutil.Process(process.pid).children(recursive=True)

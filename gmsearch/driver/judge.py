@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import statistics
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +20,8 @@ from gmsearch.trial import (
     State,
     trial_key,
 )
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,5 +165,8 @@ def static_cost(candidate: Candidate, *, classes: int, resolution: int) -> dict[
     from gmsearch.measured_cost import measured_cost
     from gmsearch.models import build
 
-    counted, _ = measured_cost(build(candidate, num_classes=classes, seed=0), resolution)
+    counted, unknown = measured_cost(build(candidate, num_classes=classes, seed=0), resolution)
+    if unknown:
+        named = ", ".join(f"{count} {operator}" for operator, count in sorted(unknown.items()))
+        _log.warning("%s: its cost leaves out %s", candidate.name, named)
     return dict(counted.metrics())
