@@ -31,6 +31,7 @@ from gmsearch.train import Epoch, train
 from gmsearch.trial import HOLDOUT, Failure, Plan, Progress, record_of
 
 _REGIME_IMAGES = 256
+_ERROR_CHARACTERS = 2000  # the ledger is read as a whole at every start
 
 Run = Generator[Progress, None, dict[str, Any]]
 
@@ -111,16 +112,16 @@ def _classify(error: Exception) -> Failure:
         return Failure.DIVERGED
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return Failure.OOM
-    if isinstance(error, OSError):
+    if isinstance(error, (OSError, DataError)):
         return Failure.INFRASTRUCTURE
     return Failure.CODE
 
 
 def _describe(error: Exception) -> str:
-    """Return one line for what gmsearch raises itself, the traceback for anything else."""
+    """Return one line for what gmsearch raises itself, the traceback's end for anything else."""
     if isinstance(error, GmsearchError):
         return str(error)
-    return "".join(traceback.format_exception(error)).strip()
+    return "".join(traceback.format_exception(error)).strip()[-_ERROR_CHARACTERS:]
 
 
 @functools.lru_cache(maxsize=2)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from gmsearch import engine_serial, runner
+from gmsearch.cli import run
 from gmsearch.data import load
 from gmsearch.driver import STUDIES, Driver, Facts, open_study
 from gmsearch.errors import StudyError
@@ -49,16 +50,7 @@ class Log:
 
 def facts_of(space: Space) -> Facts:
     """Return the facts of a space on this CPU."""
-    data = load(space.data)
-    return Facts(
-        data_identity=data.identity,
-        classes=len(data.classes),
-        resolution=data.resolution,
-        evaluation_images=len(data.evaluation.labels),
-        holdout_images=len(data.holdout.labels),
-        device="cpu",
-        device_name="a processor",
-    )
+    return run.facts_of(space, Path("tiny.yaml"))
 
 
 def run_all(path: Path) -> tuple[Records, Log]:
