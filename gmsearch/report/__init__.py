@@ -18,12 +18,13 @@ from gmsearch.report.curve_figure import curve_figure
 from gmsearch.report.curves import trace
 from gmsearch.report.facts import StudyFacts
 from gmsearch.report.figures import write
+from gmsearch.report.frame import trials
 from gmsearch.report.front import FrontFacts, judge
 from gmsearch.report.front_figure import front_figure
 from gmsearch.report.render import latex, markdown, show
 from gmsearch.space import load_space
 
-__all__ = ["write_report"]
+__all__ = ["trials", "write_report"]
 
 
 def write_report(
@@ -38,7 +39,7 @@ def write_report(
     """Write the report of the study in `folder` to `out` and print its tables.
 
     Without any flag everything the study can give is written; an ablation of a search, whose
-    arms nobody lined up for comparison, only when asked for.
+    arms nobody lined up for comparison, only when asked for; and trials.csv, see `trials`.
 
     Args:
         folder: the study's folder; it is read, never changed.
@@ -66,6 +67,8 @@ def write_report(
     # Printed when all is written: a reader of a pipe that has seen enough ends the program.
     with console.capture() as printed:
         files = _sections(study, folder, console, wanted)
+    if everything:
+        files["trials.csv"] = trials(folder).to_csv(index=False).encode()
     written = [ledger.write_atomic(out / name, data) for name, data in files.items()]
     console.file.write(printed.get())
     return written

@@ -17,6 +17,7 @@ MakeStudy = Callable[..., Any]
 PARETO = {"pareto.md", "pareto.tex", "pareto.csv", "pareto.png", "pareto.svg"}
 ABLATION = {"ablation.md", "ablation.tex", "ablation.csv"}
 CURVES = {"curves.png", "curves.svg"}
+TRIALS = {"trials.csv"}
 TEXTS = {name for name in PARETO | ABLATION if not name.endswith(("png", "svg"))}
 
 
@@ -28,7 +29,7 @@ def test_without_a_flag_everything_is_written(
 
     printed, files = study.report()
 
-    assert set(files) == PARETO | ABLATION | CURVES
+    assert set(files) == PARETO | ABLATION | CURVES | TRIALS
     assert all(path.stat().st_size > 200 for path in files.values())
     for text in ("Does the product", "knee", "high@10 ↑ in %", "better", "undecided", "Holm"):
         assert text in printed
@@ -68,7 +69,7 @@ from rich.console import Console
 from gmsearch.report import write_report
 write_report(Path(sys.argv[1]), Path(sys.argv[2]), pareto=False, ablation=False, curves=False,
              console=Console(quiet=True))
-print(json.dumps([name for name in ("torch", "timm", "ray", "pandas") if name in sys.modules]))
+print(json.dumps([name for name in ("torch", "timm", "ray") if name in sys.modules]))
 """
 
     command = [sys.executable, "-c", code, str(study.folder), str(tmp_path / "again")]
@@ -84,7 +85,7 @@ def test_a_study_without_trials_is_told_in_a_sentence(make_study: MakeStudy) -> 
     printed, files = make_study().report()
 
     assert printed.count("The study has no trial yet: there is nothing to report.") == 1
-    assert set(files) == TEXTS
+    assert set(files) == TEXTS | TRIALS
     assert "no trial yet" in files["ablation.tex"].read_text(encoding="utf-8")
 
 
@@ -101,7 +102,7 @@ def test_a_study_where_all_failed_names_the_reasons(make_study: MakeStudy) -> No
     assert "diverged: loss is nan, step 0" in printed
     assert "flops out of bounds before training" in printed
     assert "No trial has completed: there is nothing to compare." in printed
-    assert set(files) == TEXTS
+    assert set(files) == TEXTS | TRIALS
 
 
 def test_a_single_trial_is_a_report(make_study: MakeStudy) -> None:
@@ -115,7 +116,7 @@ def test_a_single_trial_is_a_report(make_study: MakeStudy) -> None:
     assert "high@10, flops, latency_ms not measured" in printed
     assert "baseline has no completed trial" in printed
     assert "no curves" in printed
-    assert set(files) == TEXTS
+    assert set(files) == TEXTS | TRIALS
 
 
 def test_one_objective_and_one_arm(make_study: MakeStudy) -> None:
@@ -139,7 +140,7 @@ def test_an_ablation_of_a_search_is_made_when_asked_for(
     printed, files = study.report()
     _, asked = study.report(ablation=True)
 
-    assert set(files) == PARETO
+    assert set(files) == PARETO | TRIALS
     assert set(asked) == ABLATION
     assert "holdout" in printed
 
