@@ -2,8 +2,10 @@
 
 Protocol: evaluation mode, batch norm folded into the convolution before it, channels_last,
 float32, eager. Warm-up until the median of the last runs is stable; then blocks of runs, each
-candidate block followed by one of a reference network, so that both see the same machine. It
-does not see to it that nothing else runs: the caller does. It reports what it noticed.
+candidate block followed by one of a reference network, so that both see the same machine. All of
+that is repeated with fresh copies of both networks, since where a copy lies in memory moves its
+time by more than its blocks differ; the interval is over these repeats. It does not see to it
+that nothing else runs: the caller does. It reports what it noticed.
 """
 
 from __future__ import annotations
@@ -29,7 +31,8 @@ from gmsearch.environment import cpu_name
 REFERENCE = "mobilenetv3_small_100"
 """The timm model timed beside every candidate, with random weights and 1000 classes."""
 
-_BLOCKS = 25
+_REPEATS = 6
+_BLOCKS = 5
 _BLOCK_SECONDS = 0.02
 _LEAST_RUNS = 5
 _WARMUP_WINDOW = 10
@@ -46,7 +49,7 @@ class Timing:
 
     latency_ms: float
     low: float
-    """Lower end of the 95 % bootstrap interval of the median, in milliseconds."""
+    """Lower end of the 95 % bootstrap interval of the median, repeats resampled whole."""
     high: float
     reference_ms: float
     ratio: float
@@ -55,8 +58,9 @@ class Timing:
     """Relative change of the reference from the first to the second half of its blocks."""
     foreign_load: float
     """Cores kept busy by other processes meanwhile."""
-    blocks_ms: tuple[float, ...]
-    reference_blocks_ms: tuple[float, ...]
+    blocks_ms: tuple[tuple[float, ...], ...]
+    """Median of every block, by repeat."""
+    reference_blocks_ms: tuple[tuple[float, ...], ...]
     protocol: dict[str, Any]
 
     @property
@@ -76,31 +80,30 @@ def measure(
     torch.set_num_threads(threads)
     target = torch.device(device)
     reference = timm.create_model(REFERENCE, pretrained=False)
-    subject, folded = _deployed(model, target)
-    other, _ = _deployed(reference, target)
     generator = torch.Generator().manual_seed(0)
-    x = torch.rand(batch_size, 3, resolution, resolution, generator=generator)
-    x = x.to(target).to(memory_format=torch.channels_last)
+    images = torch.rand(batch_size, 3, resolution, resolution, generator=generator)
+    blocks: list[tuple[list[float], list[float]]] = []
     with torch.inference_mode(), _foreign_load() as load:
-        runs = [_timed(subject, x), _timed(other, x)]
-        per_block = [_warm_up(run) for run in runs]
-        blocks: list[list[float]] = [[], []]
-        for _ in range(_BLOCKS):
-            for run, count, medians in zip(runs, per_block, blocks, strict=True):
-                medians.append(statistics.median(run() for _ in range(count)))
-    ours, theirs = blocks
+        for _ in range(_REPEATS):
+            x = images.to(target, copy=True).to(memory_format=torch.channels_last)
+            subject, folded = _deployed(model, target)
+            other, _ = _deployed(reference, target)
+            blocks.append(_interleaved(_timed(subject, x), _timed(other, x)))
+    ours = [repeat[0] for repeat in blocks]
+    theirs = [repeat[1] for repeat in blocks]
+    half = _REPEATS // 2
+    latency, reference_ms = _median(ours), _median(theirs)
     low, high = _median_interval(ours)
-    half = len(theirs) // 2
     return Timing(
-        latency_ms=statistics.median(ours),
+        latency_ms=latency,
         low=low,
         high=high,
-        reference_ms=statistics.median(theirs),
-        ratio=statistics.median(ours) / statistics.median(theirs),
-        drift=statistics.median(theirs[half:]) / statistics.median(theirs[:half]) - 1,
+        reference_ms=reference_ms,
+        ratio=latency / reference_ms,
+        drift=_median(theirs[half:]) / _median(theirs[:half]) - 1,
         foreign_load=load(),
-        blocks_ms=tuple(ours),
-        reference_blocks_ms=tuple(theirs),
+        blocks_ms=tuple(map(tuple, ours)),
+        reference_blocks_ms=tuple(map(tuple, theirs)),
         protocol={
             "batch_size": batch_size,
             "resolution": resolution,
@@ -110,11 +113,24 @@ def measure(
             "folded_batch_norms": folded,
             "threads": threads,
             "device": _device_name(target),
+            "repeats": _REPEATS,
             "blocks": _BLOCKS,
-            "runs_per_block": per_block[0],
             "reference": REFERENCE,
         },
     )
+
+
+def _interleaved(
+    run: Callable[[], float], reference: Callable[[], float]
+) -> tuple[list[float], list[float]]:
+    """Warm both up, then time blocks of both in turn; return the median of every block."""
+    pairs: list[tuple[Callable[[], float], int, list[float]]] = [
+        (timed, _warm_up(timed), []) for timed in (run, reference)
+    ]
+    for _ in range(_BLOCKS):
+        for timed, count, medians in pairs:
+            medians.append(statistics.median(timed() for _ in range(count)))
+    return pairs[0][2], pairs[1][2]
 
 
 def fold_batch_norm(model: nn.Module) -> int:
@@ -166,11 +182,16 @@ def _warm_up(run: Callable[[], float]) -> int:
         last = median
 
 
-def _median_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return the 95 % percentile bootstrap interval of the median, resampling whole blocks."""
-    rng = np.random.default_rng(0)
-    sample = rng.choice(np.asarray(values), size=(_RESAMPLES, len(values)))
-    low, high = np.percentile(np.median(sample, axis=1), [2.5, 97.5])
+def _median(repeats: Sequence[Sequence[float]]) -> float:
+    return statistics.median(block for repeat in repeats for block in repeat)
+
+
+def _median_interval(repeats: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Return the 95 % percentile bootstrap interval of the median, resampling whole repeats."""
+    blocks = np.asarray(repeats)
+    drawn = np.random.default_rng(0).integers(len(blocks), size=(_RESAMPLES, len(blocks)))
+    medians = np.median(blocks[drawn].reshape(_RESAMPLES, -1), axis=1)
+    low, high = np.percentile(medians, [2.5, 97.5])
     return float(low), float(high)
 
 

@@ -49,7 +49,9 @@ def test_a_timing_says_what_it_measured_and_leaves_the_model_alone() -> None:
     timing = measure(model, resolution=16, device="cpu", threads=1)
     assert timing.low <= timing.latency_ms <= timing.high
     assert timing.ratio == pytest.approx(timing.latency_ms / timing.reference_ms)
-    assert len(timing.blocks_ms) == len(timing.reference_blocks_ms) == timing.protocol["blocks"]
+    for blocks in (timing.blocks_ms, timing.reference_blocks_ms):
+        assert len(blocks) == timing.protocol["repeats"]
+        assert {len(repeat) for repeat in blocks} == {timing.protocol["blocks"]}
     assert model.training
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 

@@ -13,7 +13,7 @@ from gmsearch.space import Space
 from gmsearch.trial import State, TrialRecord
 
 # What a timing's protocol says of the candidate itself; the rest says how it was measured.
-_OF_CANDIDATE = ("runs_per_block", "folded_batch_norms")
+_OF_CANDIDATE = ("folded_batch_norms",)
 
 
 def collect(records: Records, space: Space) -> StudyFacts:

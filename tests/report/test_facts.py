@@ -108,9 +108,9 @@ def test_a_seed_measured_twice_counts_once(make_study: MakeStudy) -> None:
 def test_latencies_of_another_setup_are_left_out(make_study: MakeStudy) -> None:
     """Only timings made as the latest was are compared; what the candidate decides may differ."""
     study = make_study()
-    study.add_timing("none relu", 9.0, protocol={"threads": 4, "runs_per_block": 3})
-    study.add_timing("self gelu", 2.0, protocol={"threads": 1, "runs_per_block": 3})
-    study.add_timing("none relu6", 1.0, protocol={"threads": 1, "runs_per_block": 5})
+    study.add_timing("none relu", 9.0, protocol={"threads": 4, "folded_batch_norms": 3})
+    study.add_timing("self gelu", 2.0, protocol={"threads": 1, "folded_batch_norms": 3})
+    study.add_timing("none relu6", 1.0, protocol={"threads": 1, "folded_batch_norms": 5})
     for params in ("none relu", "self gelu"):
         study.add_trial(params, 0, {"top1": 0.5})
 
