@@ -34,6 +34,7 @@ from ray import tune  # noqa: E402
 from ray.tune.search import Searcher  # noqa: E402
 
 from gmsearch.candidate import plain  # noqa: E402
+from gmsearch.errors import GmsearchError  # noqa: E402
 from gmsearch.trial import Plan, Progress, plan_from  # noqa: E402
 
 if TYPE_CHECKING:
@@ -44,11 +45,12 @@ def run(driver: Driver, *, workers: int) -> None:
     """Run plans on up to `workers` actors of this machine until the driver has none left."""
     resources = driver.space.resources
     share = {"cpu": resources.cpus, "gpu": resources.gpus}
+    searcher = DriverSearcher(driver)
     with _session(workers * resources.cpus, workers * resources.gpus), _folder() as storage:
         tune.Tuner(
             tune.with_resources(Worker, share),
             tune_config=tune.TuneConfig(
-                search_alg=DriverSearcher(driver),
+                search_alg=searcher,
                 num_samples=-1,
                 max_concurrent_trials=workers,
                 reuse_actors=True,
@@ -61,6 +63,8 @@ def run(driver: Driver, *, workers: int) -> None:
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         ).fit()
+    if searcher.error is not None:
+        raise searcher.error
 
 
 def _trial_folder(trial: Any) -> str:
@@ -129,6 +133,8 @@ class DriverSearcher(Searcher):
         super().__init__()
         self._driver = driver
         self._plans: dict[str, Plan] = {}
+        self.error: GmsearchError | None = None
+        """What the driver raised: Tune would wrap it, and go on."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle as a searcher that knows nothing: Tune's snapshots are never read."""
@@ -136,6 +142,8 @@ class DriverSearcher(Searcher):
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next plan, None while it has to wait, FINISHED at the end."""
+        if self.error is not None:
+            return Searcher.FINISHED
         plan = self._driver.next()
         if plan is None:
             return Searcher.FINISHED if self._driver.finished else None
@@ -154,7 +162,13 @@ class DriverSearcher(Searcher):
         error: bool = False,  # noqa: FBT001, FBT002, ARG002 - Tune calls it by these names
     ) -> None:
         """Let the driver take in the record; a worker that died left none."""
-        self._driver.finish(self._plans.pop(trial_id))
+        plan = self._plans.pop(trial_id, None)
+        if plan is None or self.error is not None:
+            return
+        try:
+            self._driver.finish(plan)
+        except GmsearchError as raised:
+            self.error = raised
 
     def save(self, checkpoint_path: str) -> None:
         """Save nothing."""

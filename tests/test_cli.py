@@ -99,6 +99,40 @@ def test_check_counts_and_costs(tiny_space: Path) -> None:
     assert not Path("studies").exists()
 
 
+@pytest.mark.parametrize(
+    ("search", "more", "line"),
+    [
+        ("method: ablation, seeds: 2", "", "trials 10 = 5 arms × 2 seeds"),
+        ("method: random, candidates: 3, seeds: 1", "", "trials 3 = 3 arms × 1 seed "),
+        ("method: random, candidates: 99, seeds: 1", "", "trials 12 = 12 arms × 1 seed "),
+        ("method: grid, seeds: 1", "{params: {max: 1 x baseline}}", "trials 4 = 4 arms"),
+        ("method: tpe, candidates: 9, seeds: 1", "{flops: {max: 1e9}}", "trials 9 = 9 arms"),
+    ],
+)
+def test_check_counts_what_a_run_would_train(
+    tiny_space: Path, search: str, more: str, line: str
+) -> None:
+    """One factor at a time, as many as asked for or as there are, and only what is feasible."""
+    text = tiny_space.read_text().replace("mlp_ratio: 2", "mlp_ratio: {choice: [1, 2, 3]}")
+    text = text.replace("baseline: {", "baseline: {mlp_ratio: 1, ")
+    text = text.replace("method: grid, seeds: [0, 1]", search)
+    tiny_space.write_text(f"{text}constraints: {more}\n" if more else text)
+    done = gmsearch("check", "tiny.yaml")
+    assert done.returncode == 0, done.stderr
+    assert line in " ".join(done.stdout.split()) + " "
+
+
+def test_a_study_in_which_nothing_may_be_trained_is_no_success(tiny_space: Path) -> None:
+    """Every candidate infeasible: exit code 1, and the constraint that did it."""
+    text = tiny_space.read_text().replace(
+        "baseline: {gate.product: none, gate.activation: relu6}", ""
+    )
+    tiny_space.write_text(text + "constraints: {flops: {max: 1}}\n")
+    done = gmsearch("run", "tiny.yaml", "--engine", "serial")
+    assert done.returncode == 1
+    assert "no candidate may be trained; constraints: flops <= 1" in done.stderr
+
+
 def test_run_report_list_and_show_tell_one_story(finished: Path) -> None:
     """A finished study is listed, shown and reported under its name, the last one by default."""
     assert "tiny" in gmsearch("list").stdout
@@ -171,6 +205,8 @@ def test_bad_input_is_a_line_and_exit_code_2(tiny_space: Path, case: str) -> Non
         ("{name: spectral", "{name: parquet, root: nowhere}\n#", "nowhere"),
         ("{name: spectral", "{name: folder, root: empty}\n#", "empty"),
         ("radii: [4]", "radii: [40]", "radii"),
+        ("radii: [4]", "ranges: [[0.1, 0.9]]", "ranges: 0.1:0.9"),
+        ("search:", "constraints: {flops: {max: 1}}\nsearch:", "baseline: breaks flops <= 1"),
     ],
 )
 def test_what_this_machine_or_its_data_cannot_do_is_bad_input(
@@ -186,6 +222,19 @@ def test_what_this_machine_or_its_data_cannot_do_is_bad_input(
     assert not Path("studies").exists()
 
 
+def test_a_model_that_timm_does_not_have_is_bad_input(tiny_space: Path) -> None:
+    """An unknown name is told before a study is begun that could not be mended."""
+    head, tail = tiny_space.read_text().split("model:")
+    _, rest = tail.split("baseline:")
+    rest = rest.split("\n", 1)[1]
+    tiny_space.write_text(f"{head}model: {{family: timm, name: starnet_s9}}\n{rest}")
+    done = gmsearch("run", "tiny.yaml")
+    assert done.returncode == 2
+    assert "model.name" in done.stderr
+    assert "starnet_s" in done.stderr.split("starnet_s9")[1]
+    assert not Path("studies").exists()
+
+
 def test_an_unwritable_study_folder_is_bad_input(tiny_space: Path) -> None:
     """Where the studies cannot be kept, nothing is trained."""
     Path("studies").write_text("a file where a folder should be", encoding="utf-8")
@@ -197,7 +246,7 @@ def test_an_unwritable_study_folder_is_bad_input(tiny_space: Path) -> None:
 
 def test_output_to_a_closed_pipe_is_no_traceback(finished: Path) -> None:
     """`gmsearch show tiny | head -1` ends quietly."""
-    command = f"{sys.executable} -m gmsearch schema | head -1"
+    command = f"{sys.executable} -m gmsearch show tiny | head -1"
     done = subprocess.run(
         ["/bin/sh", "-c", command], capture_output=True, text=True, timeout=60, check=False
     )

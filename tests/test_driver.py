@@ -259,6 +259,29 @@ def test_loosening_a_constraint_trains_what_it_had_kept_out(tiny_space: Path) ->
     assert len(records.trials) == 16
 
 
+def test_what_is_forbidden_later_is_not_trained(tiny_space: Path) -> None:
+    """An arm asked for and then forbidden stays untrained, whatever was asked before."""
+    space = load_space(tiny_space)
+    with open_study(space, facts_of(space), Log(), engine="serial") as driver:
+        run_plans(driver, 1)
+    edit(tiny_space, ("search:", "forbid: [{gate.activation: gelu}]\nsearch:"))
+    records, log = run_all(tiny_space)
+    assert {plan.params["gate.activation"] for plan in log.started_plans} == {"relu6"}
+    assert len(records.trials) == 4
+
+
+def test_a_space_that_holds_fewer_than_asked_for_ends_and_says_so(tiny_space: Path) -> None:
+    """All there is is trained; the rest is a remark, and the counts are those of what there is."""
+    edit(tiny_space, ("method: grid", "method: random, candidates: 9"))
+    space, log = load_space(tiny_space), Log()
+    with open_study(space, facts_of(space), log, engine="serial") as driver:
+        engine_serial.run(driver)
+        assert driver.finished
+        assert driver.counts == (8, 8)
+        assert driver.stopped is None
+        assert driver.remark == "the space holds 4 candidates that may be trained, not 9"
+
+
 def test_more_seeds_train_only_what_is_missing(tiny_space: Path) -> None:
     """A third seed adds one trial an arm."""
     run_all(tiny_space)
@@ -275,6 +298,7 @@ def test_more_seeds_train_only_what_is_missing(tiny_space: Path) -> None:
         (("classes: 3", "classes: 4"), "data.classes"),
         (("method: grid", "method: ablation"), "search.method"),
         (("activation: relu6}", "activation: gelu}"), "baseline"),
+        (("seeds: [0, 1]", "seeds: [0]"), "search.seeds"),
     ],
 )
 def test_another_space_is_refused_by_name(

@@ -54,9 +54,18 @@ def edit(path: Path, *changes: tuple[str, str]) -> None:
 def start(*arguments: str) -> subprocess.Popen[str]:
     """Start the command line in the current folder."""
     command = [sys.executable, "-m", "gmsearch", *arguments]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
+    # A shell starts what it puts in the background, these tests perhaps, deaf to SIGINT.
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, handler)
     _started.append(process)
     return process
 
@@ -118,6 +127,13 @@ def longer(tiny_space: Path) -> Path:
     return tiny_space
 
 
+@pytest.fixture
+def endless(longer: Path) -> Path:
+    """Give it more trials than any test waits for."""
+    edit(longer, ("seeds: [0, 1]", "seeds: 500"))
+    return longer
+
+
 def test_both_engines_give_equal_records(longer: Path, serial: list[dict[str, Any]]) -> None:
     """All that is not a measured time is equal to the last bit, on actors used several times."""
     code, errors = finish(start("run", "tiny.yaml"))
@@ -169,7 +185,7 @@ def test_a_killed_worker_costs_one_attempt(longer: Path, serial: list[dict[str, 
     [("ray", signal.SIGINT), ("ray", signal.SIGTERM), ("serial", signal.SIGHUP)],
 )
 def test_an_interrupt_ends_soon_keeps_what_finished_and_says_how_to_go_on(
-    longer: Path, number: signal.Signals, engine: str
+    endless: Path, number: signal.Signals, engine: str
 ) -> None:
     """Exit code 130 within seconds, the resuming command, finished trials kept, nobody left."""
     process = start("run", "tiny.yaml", "--engine", engine)

@@ -327,20 +327,22 @@ def test_optuna_is_quiet_and_left_as_it_was(
     load: Callable[..., Space], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Neither a line nor a warning of Optuna's; its logger and the filters stay as they were."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.INFO)
     logger = logging.getLogger("optuna")
+    # Optuna's messages need not reach the root logger, which is what caplog listens to.
+    logger.addHandler(caplog.handler)
     before = (logger.level, list(logger.handlers), logger.propagate, list(warnings.filters))
-
-    with caplog.at_level(logging.INFO):
+    try:
         searched(load("tpe"), 24)
         assert caplog.records == []
         optuna.create_study()
         assert "A new study created" in caplog.text
-    assert before == (
-        logger.level,
-        list(logger.handlers),
-        logger.propagate,
-        list(warnings.filters),
-    )
+        after = (logger.level, list(logger.handlers), logger.propagate, list(warnings.filters))
+        assert before == after
+    finally:
+        logger.removeHandler(caplog.handler)
+        optuna.logging.set_verbosity(verbosity)
 
 
 def test_attributes_are_small(load: Callable[..., Space]) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from gmsearch.candidate.checks import build
+from gmsearch.errors import FieldError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +73,26 @@ class Bands:
     """Epochs between two points of the band curves; 0 for none."""
     curves: Literal["holdout", "evaluation"] = "holdout"
     """The split the per-epoch curves are measured on."""
+
+    def require_frequencies(self, side: int) -> None:
+        """Raise FieldError where a band of images of `side` pixels would hold no frequency."""
+        step = 2 if self.boundary == "mirror" else 1
+        line = [i / step for i in range(side * step // 2 + 1)]
+        distances = {math.hypot(row, column) for row in line for column in line}
+        for radius in self.radii:
+            if radius <= 0 or radius > max(distances):
+                raise FieldError("radii", f"{radius:g} is {self._beyond(side)}")
+        for low, high in self.ranges:
+            if not any(low <= distance < high for distance in distances):
+                raise FieldError("ranges", f"{low:g}:{high:g} is {self._beyond(side)}")
+
+    @staticmethod
+    def _beyond(side: int) -> str:
+        farthest = math.hypot(side // 2, side // 2)
+        return (
+            f"beyond or between the frequencies of images of {side} px, which lie from 0 to "
+            f"{farthest:.4g} bins; take others"
+        )
 
     @property
     def metrics(self) -> tuple[str, ...]:

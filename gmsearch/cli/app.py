@@ -7,6 +7,7 @@ Exit codes: 0 done; 1 ran, but some trials failed; 2 bad input; 130 interrupted.
 from __future__ import annotations
 
 import enum
+import io
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -155,6 +156,9 @@ def _options(
 
 def main() -> None:
     """Run the command line; turn what gmsearch raises into lines and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without our signs gets a `?`
     try:
         app()
     except InputError as error:
@@ -163,7 +167,3 @@ def main() -> None:
     except GmsearchError as error:
         typer.echo(str(error), err=True)
         sys.exit(1)
-    except BrokenPipeError:
-        # The reader of a pipe, such as `head`, has seen enough.
-        sys.stderr.close()
-        sys.exit(0)

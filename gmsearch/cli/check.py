@@ -7,78 +7,80 @@ import json
 import random
 import statistics
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from gmsearch.candidate import Arm
-from gmsearch.cli.run import facts_of
-from gmsearch.driver import static_cost
+from gmsearch.cli.run import facts_of, require_possible, workers_of
+from gmsearch.driver import infeasible_by_cost, static_cost
+from gmsearch.search import sampler
 from gmsearch.search.arms import Arms
 from gmsearch.search.uniform import Uniform
 from gmsearch.space import Space, json_schema, load_space
 from gmsearch.trial import STATIC_METRICS
 
-_ENUMERATED = 20_000
+_ENUMERATED = 50_000
+_DRAWN = 10_000
 
 
 def check_space(path: Path, data_root: Path | None) -> None:
     """Validate a space file and its data; print what a run of it would train, and at what cost."""
-    console = Console()
     space = load_space(path, data_root=data_root)
     facts = facts_of(space, path)
-    count = space.count()
-    console.print(f"{path}: study {space.study}, method {space.search.method}")
-    arms = list(itertools.islice(_arms(space, count), _ENUMERATED))
-    exact = count is not None and count <= _ENUMERATED
-    distinct = f", {len(arms)} distinct" if exact and len(arms) != count else ""
-    console.print(f"candidates  {'infinitely many' if count is None else count}{distinct}")
-    trained = space.search.candidates or len(arms)
+    workers_of(space.resources, None)
+    require_possible(space, facts, path)
+    arms, exact = _arms(space)
+    feasible = [arm for arm in arms if not infeasible_by_cost(space, arm, facts)]
+    known = len(feasible) if exact else None
+    wanted = space.search.candidates
+    trained = min(n for n in (known, wanted) if n is not None)
     seeds = len(space.search.seeds)
-    console.print(f"trials      {trained * seeds} = {trained} arms × {seeds} seeds")
     costs = [
         static_cost(arm.candidate, classes=facts.classes, resolution=facts.resolution)
         for arm in arms
     ]
-    console.print(_cost_table(costs, exact=exact))
-    static = [c for c in space.constraints if c.static]
+    lines = [
+        f"{path}: study {space.study}, method {space.search.method}",
+        f"candidates  {_count(space, arms, exact=exact)}",
+        f"trials      {trained * seeds} = {trained} arms × {seeds} seed{'s' * (seeds != 1)}",
+    ]
+    static = [str(c) for c in space.constraints if c.static]
     if static:
-        base = (
-            static_cost(
-                space.arm(space.baseline).candidate,
-                classes=facts.classes,
-                resolution=facts.resolution,
-            )
-            if space.baseline is not None
-            else {}
-        )
-        kept = sum(
-            all(c.excess(cost[c.metric], base.get(c.metric)) <= 0 for c in static)
-            for cost in costs
-        )
-        named = ", ".join(map(str, static))
-        console.print(f"feasible    {kept} of {len(costs)} under {named}")
-    console.print(
+        lines.append(f"feasible    {len(feasible)} of {len(arms)} under {', '.join(static)}")
+    lines.append(
         f"data        {space.data.name} at {facts.resolution} px, {facts.classes} classes"
     )
+    console = Console()
+    console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    console.print(_cost_table(costs, exact=exact))
 
 
-def _arms(space: Space, count: int | None) -> Iterator[Arm]:
-    """Return all distinct arms of a small space, random ones of a large."""
+def _arms(space: Space) -> tuple[list[Arm], bool]:
+    """Return the arms that a run may train, and whether they are all of them.
+
+    Those a listed method asks for; of a space that is searched all, or random ones of a large.
+    """
+    if not space.selects():
+        return [space.arm(p.assignment) for p in sampler(space).ask(None)], True
+    count = space.count()
     if count is not None and count <= _ENUMERATED:
-        return (arm for _, arm in space.arms())
-    return _random_arms(space)
-
-
-def _random_arms(space: Space) -> Iterator[Arm]:
+        return [arm for _, arm in space.arms()], True
     uniform, rng = Uniform(space, Arms(space)), random.Random(0)
-    while (assignment := uniform.draw(rng)) is not None:
-        yield space.arm(assignment)
+    drawn = itertools.islice(iter(lambda: uniform.draw(rng), None), _DRAWN)
+    return [space.arm(assignment) for assignment in drawn], False
 
 
-def _cost_table(costs: list[dict[str, float]], *, exact: bool) -> Table:
+def _count(space: Space, arms: list[Arm], *, exact: bool) -> str:
+    if exact:
+        return str(len(arms))
+    count = space.count()
+    return "infinitely many" if count is None else str(count)
+
+
+def _cost_table(costs: list[Mapping[str, float]], *, exact: bool) -> Table:
     title = "cost of a candidate" if exact else f"cost of {len(costs)} random candidates"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("metric")

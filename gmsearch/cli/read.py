@@ -8,9 +8,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.pretty import Pretty
 from rich.table import Table
+from rich.text import Text
 
 from gmsearch.driver import STUDIES
-from gmsearch.errors import InputError
+from gmsearch.errors import InputError, StudyError
 from gmsearch.ledger import Records, check_name, newest, read, studies
 from gmsearch.space import load_space
 from gmsearch.trial import STATIC_METRICS, TrialRecord
@@ -31,7 +32,9 @@ def report_study(
         folder, target, pareto=pareto, ablation=ablation, curves=curves, console=console
     )
     names = ", ".join(path.name for path in written)
-    console.print(f"\nstudy {folder.name}: wrote {target}/{{{names}}}", highlight=False)
+    console.print(
+        f"\nstudy {folder.name}: wrote {target}/{{{names}}}", highlight=False, markup=False
+    )
 
 
 def list_studies() -> None:
@@ -43,7 +46,11 @@ def list_studies() -> None:
     if not folders:
         raise InputError(f"{STUDIES} holds no study; `gmsearch run SPACE` makes one")
     for folder in folders:
-        records = read(folder)
+        try:
+            records = read(folder)
+        except StudyError as error:
+            table.add_row(folder.name, "?", Text(f"damaged: {error}"), "?")
+            continue
         states = collections.Counter(trial.state for trial in records.trials.values())
         named = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
         start = records.runs[-1]["started"] if records.runs else "never"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import collections
+import itertools
 import logging
-import math
 import shlex
 import signal
 import sys
@@ -16,15 +16,17 @@ from typing import Literal
 
 from rich.console import Console
 
+from gmsearch.candidate import TimmModel
 from gmsearch.cli.live import Bars, Lines
 from gmsearch.data import load
-from gmsearch.driver import STUDIES, Driver, Facts, open_study
+from gmsearch.driver import STUDIES, Driver, Facts, infeasible_by_cost, open_study
 from gmsearch.environment import cpu_count, cpu_name
 from gmsearch.errors import FieldError, InputError
 from gmsearch.space import Resources, Space, load_space
 from gmsearch.trial import State
 
 INTERRUPTED = 130
+_MODELS_CHECKED = 100
 
 
 def run_space(
@@ -35,7 +37,8 @@ def run_space(
     logging.basicConfig(format="gmsearch: %(message)s", level=logging.WARNING)
     space = load_space(path, data_root=data_root)
     facts = facts_of(space, path)
-    pool = 1 if engine == "serial" else _workers(space.resources, workers)
+    require_possible(space, facts, path)
+    pool = 1 if engine == "serial" else workers_of(space.resources, workers)
     view = (Bars if console.is_terminal else Lines)(space, console, pool)
     try:
         with (
@@ -44,7 +47,8 @@ def run_space(
         ):
             driver.advance()
             if driver.finished:
-                console.print(f"{space.study}: nothing to do, every trial is finished")
+                if driver.trials:
+                    console.print(f"{space.study}: nothing to do, every trial is finished")
                 return _exit_code(driver, console)
             with view:
                 _run(driver, engine, pool)
@@ -54,6 +58,7 @@ def run_space(
             f"interrupted; what finished is kept in {STUDIES / space.study}. Continue with:\n"
             f"  {shlex.join(['gmsearch', *sys.argv[1:]])}",
             highlight=False,
+            markup=False,
             soft_wrap=True,
         )
         return INTERRUPTED
@@ -82,13 +87,10 @@ def facts_of(space: Space, path: Path) -> Facts:
         data = load(space.data)
     except FieldError as error:
         raise InputError(f"{path}: data.{error}") from None
-    farthest = math.hypot(data.resolution // 2, data.resolution // 2)
-    for radius in (*space.bands.radii, *(low for low, _ in space.bands.ranges)):
-        if radius >= farthest:
-            raise InputError(
-                f"{path}: bands: {radius:g} is beyond the image of {data.resolution} px, whose "
-                f"farthest bin lies at {farthest:.4g}; take smaller radii"
-            )
+    try:
+        space.bands.require_frequencies(data.resolution)
+    except FieldError as error:
+        raise InputError(f"{path}: bands.{error}") from None
     gpus = _gpus(space.resources)
     return Facts(
         data_identity=data.identity,
@@ -99,6 +101,28 @@ def facts_of(space: Space, path: Path) -> Facts:
         device="cuda" if gpus else "cpu",
         device_name=gpus[0] if gpus else cpu_name(),
     )
+
+
+def require_possible(space: Space, facts: Facts, path: Path) -> None:
+    """Refuse, before anything is written, what no run could do.
+
+    Raises:
+        InputError: the baseline breaks a static constraint, or timm has no model of a name.
+    """
+    if space.baseline is not None:
+        broken = infeasible_by_cost(space, space.arm(space.baseline), facts)
+        if broken:
+            raise InputError(
+                f"{path}: baseline: breaks {', '.join(broken)}; loosen that, or take another"
+            )
+    if space.count() is None:
+        return
+    for _, arm in itertools.islice(space.arms(), _MODELS_CHECKED):
+        if isinstance(arm.candidate, TimmModel):
+            try:
+                infeasible_by_cost(space, arm, facts)
+            except FieldError as error:
+                raise InputError(f"{path}: model.{error}") from None
 
 
 def _gpus(resources: Resources) -> list[str]:
@@ -120,7 +144,7 @@ def _gpus(resources: Resources) -> list[str]:
     return names
 
 
-def _workers(resources: Resources, asked: int | None) -> int:
+def workers_of(resources: Resources, asked: int | None) -> int:
     """Return how many trials run at once: as many as asked, or as the machine has room for.
 
     Raises:
@@ -140,13 +164,18 @@ def _workers(resources: Resources, asked: int | None) -> int:
 
 @contextmanager
 def _signals_as_interrupts() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end a run as Ctrl-C does, keeping what finished."""
+    """Let SIGTERM and SIGHUP end a run as Ctrl-C does, keeping what finished.
+
+    One that is ignored stays so: `nohup` asks for that.
+    """
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
     before = {
-        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
+        number: signal.signal(number, interrupt)
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN
     }
     try:
         yield
@@ -158,9 +187,16 @@ def _signals_as_interrupts() -> Iterator[None]:
 def _exit_code(driver: Driver, console: Console) -> int:
     """Say how the study stands; return 1 where a trial failed."""
     states = collections.Counter(trial.state for trial in driver.trials)
-    summary = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-    console.print(f"{driver.space.study}: {summary or 'no trial'}; `gmsearch report` shows them")
-    if driver.stopped is not None:
-        console.print(f"stopped: {driver.stopped}")
+    if not states:
+        named = ", ".join(map(str, driver.space.constraints)) or "none"
+        console.print(
+            f"{driver.space.study}: no candidate may be trained; constraints: {named}",
+            markup=False,
+        )
         return 1
-    return 1 if states[State.FAILED] else 0
+    summary = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+    console.print(f"{driver.space.study}: {summary}; `gmsearch report` shows them")
+    for said in (driver.stopped, driver.remark):
+        if said is not None:
+            console.print(f"{driver.space.study}: {said}", markup=False)
+    return 1 if states[State.FAILED] or driver.stopped is not None else 0

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from gmsearch.driver.judge import Facts, static_cost
+from gmsearch.driver.judge import Facts, infeasible_by_cost, static_cost
 from gmsearch.driver.loop import Driver, Watch
 from gmsearch.driver.study import STUDIES, open_study
 
-__all__ = ["STUDIES", "Driver", "Facts", "Watch", "open_study", "static_cost"]
+__all__ = [
+    "STUDIES",
+    "Driver",
+    "Facts",
+    "Watch",
+    "infeasible_by_cost",
+    "open_study",
+    "static_cost",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import statistics
 from collections.abc import Mapping
@@ -50,15 +51,12 @@ class Judge:
         self.baseline = space.arm(space.baseline) if space.baseline is not None else None
         wanted = [o.metric for o in space.objectives] + [c.metric for c in space.constraints]
         self.timed = any(metric in TIMED_METRICS for metric in wanted)
-        self._static: dict[Candidate, dict[str, float]] = {}
+        self._timings: dict[str, Mapping[str, Any]] = {}
+        self._timings_read = 0
 
-    def static(self, candidate: Candidate) -> dict[str, float]:
+    def static(self, candidate: Candidate) -> Mapping[str, float]:
         """Return the static metrics of `candidate`, counted once."""
-        if candidate not in self._static:
-            self._static[candidate] = static_cost(
-                candidate, classes=self.facts.classes, resolution=self.facts.resolution
-            )
-        return self._static[candidate]
+        return static_cost(candidate, classes=self.facts.classes, resolution=self.facts.resolution)
 
     def known(self, arm: Arm) -> dict[str, float]:
         """Return all that is known of `arm` before training: static metrics, and its latency."""
@@ -140,7 +138,10 @@ class Judge:
 
     def records_of_timing(self) -> dict[str, Mapping[str, Any]]:
         """Return the last timing record by key."""
-        return {timing["key"]: timing for timing in self.records.timings}
+        fresh = self.records.timings[self._timings_read :]
+        self._timings |= {timing["key"]: timing for timing in fresh}
+        self._timings_read += len(fresh)
+        return self._timings
 
     def _value(self, constraint: Constraint, arm: Arm) -> float | None:
         if constraint.static:
@@ -157,7 +158,22 @@ class Judge:
         return None if self.baseline is None else self.objective(self.baseline, constraint.metric)
 
 
-def static_cost(candidate: Candidate, *, classes: int, resolution: int) -> dict[str, float]:
+def infeasible_by_cost(space: Space, arm: Arm, facts: Facts) -> list[str]:
+    """Return the constraints on static metrics that `arm` breaks, as one reads them."""
+    arms = [arm, *([space.arm(space.baseline)] if space.baseline is not None else [])]
+    own, *base = (
+        static_cost(one.candidate, classes=facts.classes, resolution=facts.resolution)
+        for one in arms
+    )
+    return [
+        str(c)
+        for c in space.constraints
+        if c.static and c.excess(own[c.metric], base[0][c.metric] if base else None) > 0
+    ]
+
+
+@functools.cache
+def static_cost(candidate: Candidate, *, classes: int, resolution: int) -> Mapping[str, float]:
     """Return the static metrics: closed form for our networks, counted by fvcore for timm's."""
     if isinstance(candidate, GmNet):
         return dict(cost(candidate, num_classes=classes, resolution=resolution).metrics())

@@ -58,6 +58,8 @@ class Driver:
         self.space = space
         self.stopped: str | None = None
         """Why the study stopped before its end, if it did."""
+        self.remark: str | None = None
+        """What is to be said of a study that ended otherwise than asked for."""
         self._ledger = ledger
         self._judge = Judge(space, facts, ledger.records)
         self._watch = watch
@@ -82,7 +84,8 @@ class Driver:
     def counts(self) -> tuple[int, int]:
         """How many trials there are, as far as known, and how many of them are finished."""
         seeds, known = len(self.space.search.seeds), len(self._trainable())
-        total = max(known, self.space.search.candidates or 0) * seeds
+        wanted = 0 if self._exhausted else self.space.search.candidates or 0
+        total = max(known, wanted) * seeds
         return total, known * seeds - len(self._planner.trials(self._trainable()))
 
     @property
@@ -148,10 +151,14 @@ class Driver:
                 return
 
     def _trainable(self) -> Arms:
-        """Return the arms asked for that break no constraint known yet, by digest, in order."""
+        """Return the arms asked for that are allowed and break no constraint known yet, in order.
+
+        What was asked for may have been forbidden since.
+        """
         found: Arms = {}
         for proposal, arm in zip(self._proposals, self._arms, strict=True):
-            if arm.digest not in found and not self._judge.violations(arm):
+            allowed = not self.space.forbidden(proposal.assignment)
+            if allowed and arm.digest not in found and not self._judge.violations(arm):
                 found[arm.digest] = (arm, proposal.assignment)
         return found
 
@@ -188,6 +195,8 @@ class Driver:
             )
             return False
         batch = self._sampler.ask(room)
+        if room and not batch:
+            self.remark = f"the space holds {trained} candidates that may be trained, not {wanted}"
         arms = [self.space.arm(proposal.assignment) for proposal in batch]
         self._proposals += batch
         self._arms += arms

@@ -45,7 +45,7 @@ def write_report(
         folder: the study's folder; it is read, never changed.
         out: where the files go; created.
         pareto: pareto.csv, .md, .tex, .png, .svg: the front over the declared objectives.
-        ablation: ablation.csv, .md, .tex: every arm against the baseline.
+        ablation: ablation.csv, .md, .tex: every arm against the baseline; and the curves.
         curves: curves.png, .svg: accuracies by epoch.
         console: where the tables are printed.
 
@@ -62,7 +62,7 @@ def write_report(
     wanted = {
         "pareto": pareto or everything,
         "ablation": ablation or (everything and not study.space.selects()),
-        "curves": curves or everything,
+        "curves": curves or ablation or everything,
     }
     # Printed when all is written: a reader of a pipe that has seen enough ends the program.
     with console.capture() as printed:

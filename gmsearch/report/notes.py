@@ -105,6 +105,7 @@ def front_notes(facts: FrontFacts) -> list[str]:
             "0..1 over the front."
         )
     notes += _volume(facts)
+    notes += _band_controls(facts)
     counts: dict[str, int] = {}
     for _, reason in facts.left_out:
         counts[reason] = counts.get(reason, 0) + 1
@@ -112,6 +113,26 @@ def front_notes(facts: FrontFacts) -> list[str]:
         f"{count} arm{'s' if count > 1 else ''} left out: {reason}."
         for reason, count in counts.items()
     ]
+    return notes
+
+
+def _band_controls(facts: FrontFacts) -> list[str]:
+    """Return the controls of every band among the objectives, over the arms shown."""
+    notes = []
+    for axis in facts.axes:
+        name = axis.metric.name
+        if "@" not in name:
+            continue
+        means = {
+            control: [value for p in facts.points if (value := p.arm.mean(control)) is not None]
+            for control in (f"majority.{name}", "nodc")
+        }
+        if all(means.values()):
+            shares, nodc = (f"{min(values):.1%} to {max(values):.1%}" for values in means.values())
+            notes.append(
+                f"{name}: over the arms, the largest share of one predicted class is {shares}; "
+                f"accuracy on whole images without their mean (nodc) is {nodc}."
+            )
     return notes
 
 
@@ -263,13 +284,13 @@ def _timing_notes(study: StudyFacts) -> list[str]:
 
 
 def _regimes(study: StudyFacts) -> list[str]:
-    clipped = {arm.activation for arm in study.measured} & set(_CLIPPED)
+    compared = set(_CLIPPED) <= {arm.activation for arm in study.measured}
     shares = [arm.mean(_REGIME) for arm in study.measured]
-    if not clipped or any(shares) or None in shares:
+    if not compared or any(shares) or None in shares:
         return []
     return [
         (
-            f"{_REGIME} is 0 for every arm: nothing exceeds 6, so relu and relu6 are the "
-            "same function here."
+            f"{_REGIME} is 0 for every arm: on the images it was measured on (the first of the "
+            "evaluation split) nothing exceeds 6, and relu and relu6 are the same function."
         )
     ]
