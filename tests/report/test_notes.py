@@ -73,16 +73,24 @@ def test_timing_names_device_and_threads(make_study: MakeStudy) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shares", "activation", "said"),
-    [((0.0, 0.0), "relu", True), ((0.0, 0.01), "relu", False), ((0.0, 0.0), "gelu", False)],
+    ("shares", "activations", "said"),
+    [
+        ((0.0, 0.0), ("relu", "relu6"), True),
+        ((0.0, 0.01), ("relu", "relu6"), False),
+        ((0.0, 0.0), ("relu", "gelu"), False),
+    ],
 )
 def test_relu_is_relu6_where_nothing_exceeds_six(
-    make_study: MakeStudy, shares: tuple[float, float], activation: str, *, said: bool
+    make_study: MakeStudy,
+    shares: tuple[float, float],
+    activations: tuple[str, str],
+    *,
+    said: bool,
 ) -> None:
-    """Only where no arm has a pre-activation above 6, and one of the two is among the arms."""
+    """Only where no arm has a pre-activation above 6, and both of them are compared."""
     study = make_study()
-    for seed, share in enumerate(shares):
-        study.add_trial(f"none {activation}", seed, {"top1": 0.5, "share_above_6": share})
+    for share, activation in zip(shares, activations, strict=True):
+        study.add_trial(f"none {activation}", 0, {"top1": 0.5, "share_above_6": share})
 
     assert ("relu and relu6 are the same function" in _notes(study)) == said
 
