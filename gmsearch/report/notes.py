@@ -128,7 +128,10 @@ def _band_controls(facts: FrontFacts) -> list[str]:
             for control in (f"majority.{name}", "nodc")
         }
         if all(means.values()):
-            shares, nodc = (f"{min(values):.1%} to {max(values):.1%}" for values in means.values())
+            shares, nodc = (
+                f"{100 * min(values):.1f} to {100 * max(values):.1f} %"
+                for values in means.values()
+            )
             notes.append(
                 f"{name}: over the arms, the largest share of one predicted class is {shares}; "
                 f"accuracy on whole images without their mean (nodc) is {nodc}."

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gmsearch.report.notes import measured_notes, share_below
+from gmsearch.report.front import judge
+from gmsearch.report.notes import front_notes, measured_notes, share_below
 
 MakeStudy = Callable[..., Any]
 
@@ -120,3 +121,17 @@ def test_a_seed_measured_again_is_said(make_study: MakeStudy) -> None:
     study.add_trial("none relu", 0, {"top1": 0.7}, key="elsewhere")
 
     assert "1 trials were measured again" in _notes(study)
+
+
+def test_a_band_on_the_front_stands_beside_its_controls(make_study: MakeStudy) -> None:
+    """The front says, for every band among its objectives, majority share and nodc."""
+    study = make_study()
+    study.add_timing("none relu", 1.0)
+    for seed, share in enumerate((0.2, 0.4)):
+        measured = {"top1": 0.5, "high@10": 0.3, "majority.high@10": share, "nodc": 0.25}
+        study.add_trial("none relu", seed, {**measured, "flops": 7.0, "latency_ms": 1.0})
+
+    notes = " ".join(front_notes(judge(study.facts)))
+
+    assert "the largest share of one predicted class is 30.0 to 30.0 %" in notes
+    assert "(nodc) is 25.0 to 25.0 %" in notes
