@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from gmsearch.candidate import Bands
-from gmsearch.errors import DataError, FieldError
+from gmsearch.errors import DataError
 from gmsearch.evaluate import Scores, score
 
 # Floats of a batch on a CPU, which is faster while a batch stays in its cache: 170 images of 32
@@ -77,26 +77,7 @@ def check(bands: Bands, height: int, width: int) -> None:
             f"frequency bands need square images, these are {width}x{height}; "
             "set data.resolution, which crops them"
         )
-    for radius in bands.radii:
-        low = _kept(height, radius, bands)
-        if not low.any() or low.all():
-            raise FieldError("radii", f"{radius:g} {_outside(height)} above 0 and below that")
-    for start, stop in bands.ranges:
-        inside = _kept(height, stop, bands)
-        if start > 0:
-            inside &= ~_kept(height, start, bands)
-        if start < 0 or not inside.any():
-            raise FieldError(
-                "ranges", f"{start:g}:{stop:g} {_outside(height)}, 0 <= from < to, wider apart"
-            )
-
-
-def _outside(side: int) -> str:
-    farthest = np.hypot(side // 2, side // 2)
-    return (
-        f"leaves a version without a frequency in images of {side} pixels, "
-        f"whose frequencies end at {farthest:g} bins; take radii"
-    )
+    bands.require_frequencies(height)
 
 
 class _LowPass:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -75,24 +76,21 @@ class Bands:
     """The split the per-epoch curves are measured on."""
 
     def require_frequencies(self, side: int) -> None:
-        """Raise FieldError where a band of images of `side` pixels would hold no frequency."""
-        step = 2 if self.boundary == "mirror" else 1
-        line = [i / step for i in range(side * step // 2 + 1)]
-        distances = {math.hypot(row, column) for row in line for column in line}
-        for radius in self.radii:
-            if radius <= 0 or radius > max(distances):
-                raise FieldError("radii", f"{radius:g} is {self._beyond(side)}")
-        for low, high in self.ranges:
-            if not any(low <= distance < high for distance in distances):
-                raise FieldError("ranges", f"{low:g}:{high:g} is {self._beyond(side)}")
+        """Raise FieldError where a version of images of `side` pixels holds no frequency."""
+        wrong = _without_a_frequency(self, side)
+        if wrong is not None:
+            farthest = math.hypot(side // 2, side // 2)
+            path, name = wrong
+            remedy = {"radii": "above 0 and below that", "ranges": "0 <= from < to, wider apart"}
+            raise FieldError(
+                path,
+                f"{name} leaves a version without a frequency in images of {side} pixels, whose "
+                f"frequencies end at {farthest:.4g} bins; take {path} {remedy[path]}",
+            )
 
-    @staticmethod
-    def _beyond(side: int) -> str:
-        farthest = math.hypot(side // 2, side // 2)
-        return (
-            f"beyond or between the frequencies of images of {side} px, which lie from 0 to "
-            f"{farthest:.4g} bins; take others"
-        )
+    def keeps(self, distance: float, radius: float) -> bool:
+        """Return whether the low-pass at `radius` keeps what lies at `distance`, in bins."""
+        return distance < radius if self.edge == "lt" else distance <= radius
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -107,3 +105,21 @@ def bands_from(tree: Mapping[str, Any]) -> Bands:
     tree["ranges"] = tuple((low, high) for low, high in tree.get("ranges", ()))
     bands: Bands = build(Bands, tree)
     return bands
+
+
+@functools.lru_cache(maxsize=64)
+def _without_a_frequency(bands: Bands, side: int) -> tuple[str, str] | None:
+    """Return the field and the name of a version that is empty; asked for with every batch."""
+    step = 2 if bands.boundary == "mirror" else 1
+    line = [i / step for i in range(side * step // 2 + 1)]
+    distances = {math.hypot(row, column) for row in line for column in line}
+    for radius in bands.radii:
+        if len({bands.keeps(distance, radius) for distance in distances}) < 2:
+            return "radii", f"{radius:g}"
+    for low, high in bands.ranges:
+        inside = any(
+            bands.keeps(d, high) and not (low > 0 and bands.keeps(d, low)) for d in distances
+        )
+        if low < 0 or not inside:
+            return "ranges", f"{low:g}:{high:g}"
+    return None
