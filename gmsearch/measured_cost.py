@@ -16,8 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from gmsearch.cost import Cost
 from gmsearch.errors import FieldError
 
-# PyTorch tags its element-wise operators; it forgot one.
-_UNTAGGED = {"hardswish"}
+# PyTorch tags its element-wise operators; it forgot these, the second until 2.11.
+_UNTAGGED = {"hardswish", "leaky_relu"}
 # Name of the operator in the dispatcher, and as traced.
 _POOLS = {"avg_pool2d": "avg_pool2d", "max_pool2d_with_indices": "max_pool2d"}
 # What moves data without computing: fvcore ignores its like, PyTorch tags the first element-wise.
