@@ -6,8 +6,7 @@ GmsearchError
 │   ├── SpaceError              the mistakes of one space file, each with line and column
 │   ├── DataError               a data set that is missing, empty or damaged
 │   └── StudyError              a study folder that is locked, damaged or of another space
-├── DivergedError               training met a loss or a result that is not finite
-└── TooManyFailedError          a study stopped by search.max_failed; it can be resumed
+└── DivergedError               training met a loss or a result that is not finite
 """
 
 from __future__ import annotations
@@ -66,7 +65,3 @@ class StudyError(InputError):
 
 class DivergedError(GmsearchError):
     """Training met a loss or a result that is not finite; the message says where first."""
-
-
-class TooManyFailedError(GmsearchError):
-    """More trials failed than `search.max_failed` allows; the study stays resumable."""
