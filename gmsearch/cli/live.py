@@ -69,7 +69,6 @@ class Bars:
         self.space = space
         self._clock = _Clock(workers)
         self._best = _Best(space)
-        self._console = console
         self._all = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=None),
