@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from pathlib import Path
@@ -14,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from gmsearch.bands import check, evaluate_bands, metrics, versions
+from gmsearch.bands import drawn, evaluate_bands, evaluate_batches, metrics, versions
 from gmsearch.candidate import Bands, Stored
 from gmsearch.data import load
-from gmsearch.errors import DataError, FieldError
+from gmsearch.errors import FieldError
 from gmsearch.evaluate import Scores
 
 IMAGENETTE = Path(__file__).parents[2] / "shared" / "data" / "imagenette32"
@@ -218,13 +219,42 @@ def test_names_and_order_are_those_of_the_metrics() -> None:
     assert names[2:] == ["low@4", "high@4", "low@2.5", "high@2.5", "band@2.5:10"]
 
 
-def test_images_that_are_not_square_are_refused_only_for_bands() -> None:
-    """A radius in bins has no meaning there; raw and nodc need none."""
-    wide = torch.rand(2, 3, 16, 24)
+@pytest.mark.parametrize("size", [(16, 24), (24, 16), (15, 32), (33, 20)])
+@pytest.mark.parametrize("edge", ["lt", "le"])
+def test_a_radius_is_equal_cycles_per_pixel_where_images_are_not_square(
+    size: tuple[int, int], edge: str
+) -> None:
+    """The disc is round in frequency, in bins of the shorter side; the full complex FFT agrees."""
+    height, width = size
+    images = torch.rand((2, 3, height, width), generator=torch.Generator().manual_seed(0))
+    rows, columns = np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width)[None, :]
+    distance = min(size) * np.sqrt(rows**2 + columns**2)
+    bands = Bands(radii=(2.3, 4.1, 7.7), edge=edge, dc="drop")
+    cut = dict(versions(images, bands, MEAN))
+    for radius in bands.radii:
+        mask = distance < radius
+        low = np.fft.ifft2(np.fft.fft2(images.double().numpy()) * mask).real
 
-    assert [name for name, _ in versions(wide, Bands(), MEAN)] == ["raw", "nodc"]
-    with pytest.raises(DataError, match=r"square images, these are 24x16; set data\.resolution"):
-        list(versions(wide, Bands(radii=(4,)), MEAN))
+        assert np.abs(cut[f"low@{radius:g}"].numpy() - low).max() < 1e-6
+        assert np.abs(cut[f"high@{radius:g}"].numpy() - (images.numpy() - low)).max() < 1e-6
+
+
+@pytest.mark.parametrize("boundary", ["periodic", "mirror"])
+@pytest.mark.parametrize("edge", ["lt", "le"])
+def test_turned_images_give_turned_versions(edge: str, boundary: str) -> None:
+    """Height and width are treated alike: the versions of the transposed image are transposed."""
+    images = torch.rand((2, 3, 18, 27), generator=torch.Generator().manual_seed(0))
+    bands = Bands(radii=(3, 4.5, 6), ranges=((2, 5),), edge=edge, boundary=boundary)
+    turned = dict(versions(images.transpose(2, 3).contiguous(), bands, MEAN))
+    for name, cut in versions(images, bands, MEAN):
+        torch.testing.assert_close(turned[name].transpose(2, 3), cut, rtol=0, atol=1e-6)
+
+
+def test_the_farthest_frequency_of_images_that_are_not_square() -> None:
+    """16 x 24 pixels: 8 bins of the shorter side either way, so the corner lies at 8 sqrt(2)."""
+    Bands(radii=(11.3,)).require_frequencies(16, 24)
+    with pytest.raises(FieldError, match=r"images of 24x16 pixels, .* end at 11\.31 bins"):
+        Bands(radii=(11.4,)).require_frequencies(16, 24)
 
 
 @pytest.mark.parametrize(
@@ -244,15 +274,15 @@ def test_images_that_are_not_square_are_refused_only_for_bands() -> None:
 def test_bands_without_frequencies_are_refused(bands: Bands, message: str) -> None:
     """A radius outside the image would make an empty version, whose accuracy says nothing."""
     with pytest.raises(FieldError, match=message):
-        check(bands, 32, 32)
+        bands.require_frequencies(32)
 
 
 def test_the_edge_decides_what_the_outermost_radius_leaves() -> None:
     """The corner bin at sqrt(2) 16 is left to high by `lt`, while `le` would leave it nothing."""
     corner = math.hypot(16, 16)
-    check(Bands(radii=(corner,), edge="lt"), 32, 32)
+    Bands(radii=(corner,), edge="lt").require_frequencies(32)
     with pytest.raises(FieldError, match="radii"):
-        check(Bands(radii=(corner,), edge="le"), 32, 32)
+        Bands(radii=(corner,), edge="le").require_frequencies(32)
 
 
 class _Probe(nn.Module):
@@ -345,6 +375,166 @@ def test_scores_do_not_depend_on_batches_or_order(
             scores.majority,
         )
         assert other.loss == pytest.approx(scores.loss, rel=1e-6)
+
+
+def test_batches_are_scored_as_one_split(pictures: tuple[torch.Tensor, torch.Tensor]) -> None:
+    """Images that arrive in batches of any sizes, empty ones too, give the scores of the whole."""
+    images, labels = pictures
+    model = _Probe()
+    whole = _evaluate(model, images, labels)
+    cuts = (0, 5, 5, 6, 30, 37)
+    batches = ((images[a:b], labels[a:b]) for a, b in itertools.pairwise(cuts))
+    parts = evaluate_batches(
+        model, batches, bands=BANDS, mean=MEAN.tolist(), std=STD, device="cpu"
+    )
+
+    assert list(parts) == list(whole)
+    for name, scores in whole.items():
+        assert parts[name].predictions.tolist() == scores.predictions.tolist()
+        assert parts[name].loss == pytest.approx(scores.loss, rel=1e-6)
+
+
+def test_only_what_is_wanted_is_scored(pictures: tuple[torch.Tensor, torch.Tensor]) -> None:
+    """Named versions alone cost a forward pass, and score as they do among all."""
+    model = _Probe()
+    whole = _evaluate(model, *pictures)
+    model.seen.clear()
+    some = evaluate_bands(
+        model,
+        *pictures,
+        bands=BANDS,
+        mean=MEAN.tolist(),
+        std=STD,
+        device="cpu",
+        only={"high@8", "nodc"},
+    )
+
+    assert list(some) == ["nodc", "high@8"]
+    assert len(model.seen) == 2
+    for name, scores in some.items():
+        assert scores.loss == whole[name].loss
+
+
+def test_statistics_are_estimated_on_each_version() -> None:
+    """They are the plain mean over the batches of means and unbiased variances, in double."""
+    generator = torch.Generator().manual_seed(1)
+    training = torch.randint(0, 256, (300, 32, 32, 3), generator=generator, dtype=torch.uint8)
+    images, labels = training[:20], torch.arange(20) % 10
+    bands = Bands(radii=(4, 8), bn="reestimate")
+    model = _Probe()
+    seen: dict[str, list[torch.Tensor]] = {}
+    norm = model.features[1]
+    norm.register_forward_hook(
+        lambda layer, _x, _y: seen.setdefault("mean", []).append(layer.running_mean.clone())
+    )
+    norm.register_forward_hook(
+        lambda layer, _x, _y: seen.setdefault("var", []).append(layer.running_var.clone())
+    )
+    kept = {name: value.clone() for name, value in model.state_dict().items()}
+    evaluate_bands(
+        model,
+        images,
+        labels,
+        bands=bands,
+        mean=MEAN.tolist(),
+        std=STD,
+        device="cpu",
+        training=training,
+    )
+
+    batches = list(drawn(training))
+    assert [len(batch) for batch in batches] == [128, 128]
+    mean, std = MEAN.view(1, 3, 1, 1), torch.tensor(STD).view(1, 3, 1, 1)
+    names = ["raw", "nodc", *bands.metrics]
+    # The last calls are those of the evaluation, one a version.
+    used = {
+        key: dict(zip(names, values[-len(names) :], strict=True)) for key, values in seen.items()
+    }
+    for name in names:
+        moments = []
+        for batch in batches:
+            pixels = batch.permute(0, 3, 1, 2).float() / 255
+            version = dict(versions(pixels, bands, MEAN))[name]
+            reached = model.features[0].double()((version.double() - mean) / std)
+            model.features[0].float()
+            moments.append((reached.mean(dim=(0, 2, 3)), reached.var(dim=(0, 2, 3))))
+        own = [torch.stack(one).mean(dim=0).float() for one in zip(*moments, strict=True)]
+        if name == "raw":
+            own = [kept["features.1.running_mean"], kept["features.1.running_var"]]
+        torch.testing.assert_close(used["mean"][name], own[0], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(used["var"][name], own[1], rtol=1e-4, atol=1e-5)
+
+
+def test_estimating_statistics_leaves_the_model_as_it_was(
+    pictures: tuple[torch.Tensor, torch.Tensor],
+) -> None:
+    """Twice the same scores, raw as without; no bit of the model, its modes or momenta changes."""
+    images, labels = pictures
+    model = _Probe().train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    places = {name: tensor.data_ptr() for name, tensor in model.state_dict().items()}
+    bands = dataclasses.replace(BANDS, bn="reestimate")
+
+    def evaluate(bands: Bands) -> dict[str, Scores]:
+        return evaluate_bands(
+            model,
+            images,
+            labels,
+            bands=bands,
+            mean=MEAN.tolist(),
+            std=STD,
+            device="cpu",
+            training=images,
+        )
+
+    first, kept, again = evaluate(bands), evaluate(BANDS), evaluate(bands)
+
+    assert {name: one.loss for name, one in first.items()} == {
+        name: one.loss for name, one in again.items()
+    }
+    assert first["raw"].loss == kept["raw"].loss
+    assert all(first[name].loss != kept[name].loss for name in ("nodc", *BANDS.metrics))
+    assert all(module.training for module in model.modules())
+    assert model.features[1].momentum == 0.1
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[name])
+        assert tensor.data_ptr() == places[name]
+
+
+def test_a_model_that_fails_while_statistics_are_estimated_is_left_alone(
+    pictures: tuple[torch.Tensor, torch.Tensor],
+) -> None:
+    """Statistics, momentum and mode of its norms are put back after an error, too."""
+    model = nn.Sequential(nn.BatchNorm2d(3), _Failing())
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    bands = Bands(bn="reestimate")
+    with pytest.raises(RuntimeError, match="no answer"):
+        evaluate_bands(
+            model,
+            *pictures,
+            bands=bands,
+            mean=MEAN.tolist(),
+            std=STD,
+            device="cpu",
+            training=pictures[0],
+        )
+
+    assert model[0].training
+    assert model[0].momentum == 0.1
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_statistics_need_training_images(pictures: tuple[torch.Tensor, torch.Tensor]) -> None:
+    """Without any the question cannot be answered, and is not answered otherwise."""
+    with pytest.raises(ValueError, match="needs training images"):
+        evaluate_bands(
+            _Probe(),
+            *pictures,
+            bands=Bands(bn="reestimate"),
+            mean=MEAN.tolist(),
+            std=STD,
+            device="cpu",
+        )
 
 
 def test_the_model_is_as_before(pictures: tuple[torch.Tensor, torch.Tensor]) -> None:

@@ -60,7 +60,8 @@ class Bands:
     """Which spatial frequencies are measured, and how band images are made."""
 
     radii: tuple[float, ...] = ()
-    """In bins of the image's DFT; low keeps d < r, high the rest."""
+    """In bins of the image's DFT, of its shorter side where it is not square; low keeps d < r,
+    high the rest."""
     ranges: tuple[tuple[float, float], ...] = ()
     """Bands a <= d < b."""
     edge: Literal["lt", "le"] = "lt"
@@ -70,21 +71,29 @@ class Bands:
     dc: Literal["dataset_mean", "drop", "image_mean"] = "dataset_mean"
     """What high-pass and band images get in place of their lost mean."""
     boundary: Literal["periodic", "mirror"] = "periodic"
+    bn: Literal["keep", "reestimate"] = "keep"
+    """reestimate gives every version but raw batch-norm statistics of its own, estimated on
+    training images of that version."""
     every: int = 1
     """Epochs between two points of the band curves; 0 for none."""
     curves: Literal["holdout", "evaluation"] = "holdout"
     """The split the per-epoch curves are measured on."""
 
-    def require_frequencies(self, side: int) -> None:
-        """Raise FieldError where a version of images of `side` pixels holds no frequency."""
-        wrong = _without_a_frequency(self, side)
+    def require_frequencies(self, height: int, width: int | None = None) -> None:
+        """Raise FieldError where a version of images of such sides holds no frequency.
+
+        Without a width they are square.
+        """
+        width = height if width is None else width
+        wrong = _without_a_frequency(self, height, width)
         if wrong is not None:
-            farthest = math.hypot(side // 2, side // 2)
+            farthest = max(_distances(height, width, 1))
             path, name = wrong
             remedy = {"radii": "above 0 and below that", "ranges": "0 <= from < to, wider apart"}
+            size = f"{height}" if height == width else f"{width}x{height}"
             raise FieldError(
                 path,
-                f"{name} leaves a version without a frequency in images of {side} pixels, whose "
+                f"{name} leaves a version without a frequency in images of {size} pixels, whose "
                 f"frequencies end at {farthest:.4g} bins; take {path} {remedy[path]}",
             )
 
@@ -108,11 +117,9 @@ def bands_from(tree: Mapping[str, Any]) -> Bands:
 
 
 @functools.lru_cache(maxsize=64)
-def _without_a_frequency(bands: Bands, side: int) -> tuple[str, str] | None:
+def _without_a_frequency(bands: Bands, height: int, width: int) -> tuple[str, str] | None:
     """Return the field and the name of a version that is empty; asked for with every batch."""
-    step = 2 if bands.boundary == "mirror" else 1
-    line = [i / step for i in range(side * step // 2 + 1)]
-    distances = {math.hypot(row, column) for row in line for column in line}
+    distances = _distances(height, width, 2 if bands.boundary == "mirror" else 1)
     for radius in bands.radii:
         if len({bands.keeps(distance, radius) for distance in distances}) < 2:
             return "radii", f"{radius:g}"
@@ -123,3 +130,16 @@ def _without_a_frequency(bands: Bands, side: int) -> tuple[str, str] | None:
         if low < 0 or not inside:
             return "ranges", f"{low:g}:{high:g}"
     return None
+
+
+def _distances(height: int, width: int, fold: int) -> set[float]:
+    """Return the distances of the bins of images, of their even extension where `fold` is 2.
+
+    In bins of the shorter side: equal distances are equal cycles per pixel.
+    """
+    side = min(height, width)
+    lines = [
+        [i * (side / pixels / fold) for i in range(pixels * fold // 2 + 1)]
+        for pixels in (height, width)
+    ]
+    return {math.hypot(row, column) for row in lines[0] for column in lines[1]}

@@ -41,6 +41,7 @@ def tensors(data: Dataset, split: str) -> tuple[Tensor, Tensor]:
 def evaluate(plan: Plan, data: Dataset, model: nn.Module, split: str) -> dict[str, Scores]:
     """Return the scores of every version of the images of one split."""
     images, labels = tensors(data, split)
+    training, _ = tensors(data, "train")
     return evaluate_bands(
         model,
         images,
@@ -49,4 +50,5 @@ def evaluate(plan: Plan, data: Dataset, model: nn.Module, split: str) -> dict[st
         mean=data.mean,
         std=data.std,
         device=plan.device,
+        training=training,
     )

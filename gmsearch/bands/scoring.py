@@ -1,0 +1,195 @@
+"""Scores of one model on every version of a split, in one pass over its images."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from gmsearch.bands.norms import Norms, drawn
+from gmsearch.bands.split import versions
+from gmsearch.candidate import Bands
+from gmsearch.evaluate import Scores, score
+
+# Floats of a batch on a CPU, which is faster while a batch stays in its cache: 170 images of 32
+# pixels, 3 of 224.
+_CPU_BATCH = 2**19
+
+
+def evaluate_bands(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    *,
+    bands: Bands,
+    mean: Sequence[float],
+    std: Sequence[float],
+    device: torch.device | str,
+    batch_size: int = 250,
+    training: Tensor | None = None,
+    only: Collection[str] | None = None,
+) -> dict[str, Scores]:
+    """Score a model on every version of images in memory; see `evaluate_batches`.
+
+    Args:
+        model: As there.
+        images: uint8 (N, H, W, C), on any device.
+        labels: int64 (N,).
+        bands: As there.
+        mean: As there.
+        std: As there.
+        device: As there.
+        batch_size: Images per forward pass; fewer on a CPU where that is faster.
+        training: uint8 (N, H, W, C), the training split, of which `norms.drawn` takes a part.
+        only: As there.
+    """
+    return evaluate_batches(
+        model,
+        zip(torch.split(images, batch_size), torch.split(labels, batch_size), strict=True),
+        bands=bands,
+        mean=mean,
+        std=std,
+        device=device,
+        training=None if training is None else drawn(training),
+        only=only,
+    )
+
+
+def evaluate_batches(
+    model: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    *,
+    bands: Bands,
+    mean: Sequence[float],
+    std: Sequence[float],
+    device: torch.device | str,
+    training: Iterable[Tensor] | None = None,
+    only: Collection[str] | None = None,
+) -> dict[str, Scores]:
+    """Score a model on every version of the images, in one pass over them.
+
+    The model runs in eval mode and float32; its modes and statistics are as before afterwards.
+    Every version is normalised as (x - mean) / std after the split.
+
+    Args:
+        model: Takes (N, C, H, W), gives logits (N, K); on `device`.
+        batches: uint8 (B, H, W, C) and int64 (B,), of any sizes, on any device; those that are
+            larger than is good for the device are taken in parts.
+        bands: Which versions, besides `raw` and `nodc`, and whether their batch-norm statistics
+            are kept or estimated again.
+        mean: Mean pixel of the data set, per channel, 0..1.
+        std: Standard deviation of its pixels.
+        device: Where the model is.
+        training: uint8 (B, H, W, C), equal batches of training images, for `bn: reestimate`.
+        only: The names of the versions that are wanted; all where it is None.
+
+    Returns:
+        Scores by version, `raw` first.
+
+    Raises:
+        FieldError: For radii outside the images' frequencies.
+        ValueError: Where there is no image, or no training images to estimate statistics on.
+    """
+    device = torch.device(device)
+    normal = _Normal(bands, mean, std, device, only)
+    logits: dict[str, list[Tensor]] = {}
+    targets: list[Tensor] = []
+    with _measuring(model, device):
+        norms = Norms(model)
+        if bands.bn == "reestimate":
+            _estimate(model, norms, normal, training)
+        for images, labels in _parts(batches, device):
+            targets.append(labels.to(device))
+            for name, version in normal.versions(images):
+                with norms.of(name):
+                    logits.setdefault(name, []).append(model(version))
+        if not targets:
+            raise ValueError("there are no images to evaluate on")
+        together = torch.cat(targets)
+        return {name: score(torch.cat(parts), together) for name, parts in logits.items()}
+
+
+def _estimate(
+    model: nn.Module, norms: Norms, normal: _Normal, training: Iterable[Tensor] | None
+) -> None:
+    """Estimate the statistics of every version but `raw`, in one pass over the images."""
+    if training is None:
+        raise ValueError("bn: reestimate needs training images")
+    for images in training:
+        for name, version in normal.versions(images):
+            if name != "raw":
+                with norms.learning(name):
+                    model(version)
+
+
+def _parts(
+    batches: Iterable[tuple[Tensor, Tensor]], device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Cut batches into equal parts that a CPU has room for in its cache."""
+    for images, labels in batches:
+        parts = 1 if len(images) else 0
+        if device.type == "cpu" and parts:
+            limit = max(1, _CPU_BATCH // images[0].numel())
+            parts = -(-len(images) // limit)
+        if parts:
+            pairs = (images.tensor_split(parts), labels.tensor_split(parts))
+            yield from zip(*pairs, strict=True)
+
+
+class _Normal:
+    """The versions of batches as a model takes them: normalised, channels_last, float32."""
+
+    def __init__(
+        self,
+        bands: Bands,
+        mean: Sequence[float],
+        std: Sequence[float],
+        device: torch.device,
+        only: Collection[str] | None,
+    ) -> None:
+        self._bands = bands
+        self._only = only
+        self._mean = torch.tensor(mean, dtype=torch.float32, device=device)
+        self._scale = 1 / torch.tensor(std, dtype=torch.float32, device=device).view(1, -1, 1, 1)
+        self._shift = -self._mean.view(1, -1, 1, 1) * self._scale
+
+    def versions(self, images: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Yield the wanted versions of uint8 (B, H, W, C) as (B, C, H, W), by name."""
+        batch = images.to(self._mean.device).permute(0, 3, 1, 2)
+        pixels = batch.to(torch.float32, memory_format=torch.contiguous_format)
+        pixels /= 255
+        for name, version in versions(pixels, self._bands, self._mean):
+            if self._only is None or name in self._only:
+                normal = torch.mul(version, self._scale).add_(self._shift)
+                yield name, normal.contiguous(memory_format=torch.channels_last)
+
+
+@contextlib.contextmanager
+def _measuring(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Eval mode, no gradients, float32 all through; puts back what was before."""
+    modes = [(module, module.training) for module in model.modules()]
+    # Convolutions on a GPU round to TF32 unless told otherwise.
+    convolution = torch.backends.cudnn.conv  # type: ignore[attr-defined] # made when torch loads
+    backends = (convolution, torch.backends.cuda.matmul)
+    precisions = [backend.fp32_precision for backend in backends]
+    try:
+        model.eval()
+        for backend in backends:
+            backend.fp32_precision = "ieee"
+        with torch.inference_mode(), torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
+        for backend, precision in zip(backends, precisions, strict=True):
+            backend.fp32_precision = precision
+
+
+def metrics(scores: dict[str, Scores]) -> dict[str, float]:
+    """Return the flat metrics of a record: accuracies, loss, and `majority.` of every version."""
+    raw = scores["raw"]
+    flat = {"top1": raw.top1, "top5": raw.top5, "loss": raw.loss}
+    flat |= {name: one.top1 for name, one in scores.items() if name != "raw"}
+    return flat | {f"majority.{name}": one.majority for name, one in scores.items()}
