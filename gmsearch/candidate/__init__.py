@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from gmsearch.candidate.arms import Arm, Recipe, arm_from, recipe_from
 from gmsearch.candidate.canonical import canonical_json, difference, digest, plain
-from gmsearch.candidate.measured import Bands, DataSpec, Spectral, Stored, bands_from, data_from
+from gmsearch.candidate.data import (
+    DataSpec,
+    Spectral,
+    Stored,
+    Streamed,
+    data_from,
+    require_applicable,
+)
+from gmsearch.candidate.measured import Bands, bands_from
 from gmsearch.candidate.networks import (
     ACTIVATIONS,
     FAMILIES,
@@ -44,6 +52,7 @@ __all__ = [
     "Recipe",
     "Spectral",
     "Stored",
+    "Streamed",
     "TimmModel",
     "arm_from",
     "bands_from",
@@ -54,4 +63,5 @@ __all__ = [
     "digest",
     "plain",
     "recipe_from",
+    "require_applicable",
 ]

@@ -1,10 +1,11 @@
-"""What is measured on: the data set, and the bands of its images."""
+"""The bands of images that accuracy is measured on."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 import math
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -12,47 +13,8 @@ from gmsearch.candidate.checks import build
 from gmsearch.errors import FieldError
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Spectral:
-    """The generated data set whose class lies partly in low, partly in high frequencies.
-
-    Synthetic: its numbers say something about bands, nothing about photographs.
-    """
-
-    name: Literal["spectral"] = "spectral"
-    resolution: int = 32
-    """Height and width in pixels."""
-    classes: int = 10
-    train_images: int = 4096
-    evaluation_images: int = 1024
-    high_share: float = 0.5
-    """Share of the class information that lies in the texture, above the radius of the split."""
-    seed: int = 0
-    """Of the generator; part of the data's identity, not of a trial's seed."""
-    holdout: float = 0.1
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Stored:
-    """A labelled image set on disk, small enough to live in memory as uint8."""
-
-    name: Literal["parquet", "folder", "cifar10", "cifar100"]
-    root: str
-    """Absolute path of the folder."""
-    resolution: int | None = None
-    """Images are resized (shorter side, antialiased bicubic) and centre-cropped to this side;
-    none demands that all are square and of one size."""
-    holdout: float = 0.1
-    """Share of the training split that selection sees; stratified, fixed by the identity."""
-
-
-DataSpec = Spectral | Stored
-
-
-def data_from(tree: Mapping[str, Any]) -> DataSpec:
-    """Build a data spec from what `plain` returned for one."""
-    spec: DataSpec = build(Spectral if tree["name"] == "spectral" else Stored, tree)
-    return spec
+_OPTIONS = ("edge", "rescale", "dc", "boundary", "bn")
+_PREFIX = re.compile(r"^(holdout\.)?(majority\.)?")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,6 +62,28 @@ class Bands:
     def keeps(self, distance: float, radius: float) -> bool:
         """Return whether the low-pass at `radius` keeps what lies at `distance`, in bins."""
         return distance < radius if self.edge == "lt" else distance <= radius
+
+    @property
+    def protocol(self) -> dict[str, str]:
+        """The options that a number depends on, whatever the radii."""
+        return {name: getattr(self, name) for name in _OPTIONS}
+
+    def name_of(self, metric: str, protocol: Mapping[str, str]) -> str:
+        """Return what a metric measured under `protocol` is called beside those of these bands.
+
+        The name itself where nothing it depends on differs, else with what does, such as
+        `high@10[dc=drop]`; a prefix such as `holdout.` or `majority.` changes nothing.
+        """
+        bare = _PREFIX.sub("", metric)
+        options: tuple[str, ...] = ()
+        if bare == "nodc":
+            options = ("bn",)
+        elif bare.startswith(("low@", "band@0:")):  # they keep their mean
+            options = tuple(name for name in _OPTIONS if name != "dc")
+        elif bare.startswith(("high@", "band@")):
+            options = _OPTIONS
+        other = [f"{o}={protocol[o]}" for o in options if protocol[o] != getattr(self, o)]
+        return f"{metric}[{','.join(other)}]" if other else metric
 
     @property
     def metrics(self) -> tuple[str, ...]:
