@@ -148,9 +148,9 @@ def trial_key(arm: Arm, *, data_identity: str, holdout: float, seed: int, device
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """All that a worker needs to run one trial, or to time one candidate."""
+    """All that a worker needs to run a trial, time a candidate, or measure a trial again."""
 
-    kind: Literal["trial", "timing"]
+    kind: Literal["trial", "timing", "measure"]
     key: str
     arm: Arm
     params: Assignment
@@ -169,6 +169,16 @@ class Plan:
     """Number of the `run` record this work belongs to."""
     known: Mapping[str, float] = dataclasses.field(default_factory=dict)
     """Metrics of the candidate known before training: static cost and latency."""
+    split: str = "evaluation"
+    """Of a measure: the split."""
+    wanted: tuple[str, ...] = ()
+    """Of a measure: the versions of the images, by the names of their metrics."""
+
+    @property
+    def request(self) -> str:
+        """What a measure asks for, apart from the trial it asks it of."""
+        protocol = self.bands.protocol
+        return digest({"protocol": protocol, "split": self.split, "wanted": self.wanted})
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data; `plan_from` is the inverse."""
@@ -184,6 +194,7 @@ def plan_from(tree: Mapping[str, Any]) -> Plan:
             "arm": arm_from(tree["arm"]),
             "data": data_from(tree["data"]),
             "bands": bands_from(tree["bands"]),
+            "wanted": tuple(tree["wanted"]),
         }
     )
 
@@ -213,6 +224,8 @@ class TrialRecord:
     recipe: Mapping[str, Any]
     metrics: Mapping[str, float]
     """Unrounded, in base units, finite; what was not measured is absent."""
+    protocol: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """The options of the bands they were measured with."""
     seconds: float = 0.0
     attempt: int = 1
     run: int = 1
@@ -249,17 +262,21 @@ def record_of(
     metrics: Mapping[str, float] | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the ledger's record of how `plan` ended: a trial's, or a timing's.
+    """Return the ledger's record of how `plan` ended: a trial's, a timing's or a measure's.
 
     `details` stand beside the metrics of a timing: its protocol.
     """
-    if plan.kind == "timing":
+    if plan.kind != "trial":
         ended = {"metrics": metrics} if failure is None else {"failure": failure, "error": error}
+        of: dict[str, Any] = {"digest": plan.arm.candidate.digest}
+        if plan.kind == "measure":
+            protocol = plan.bands.protocol
+            of = {"request": plan.request, "split": plan.split, "protocol": protocol}
         tree: dict[str, Any] = plain(
             {
-                "record": "timing",
+                "record": plan.kind,
                 "key": plan.key,
-                "digest": plan.arm.candidate.digest,
+                **of,
                 "device": plan.device,
                 "seconds": seconds,
                 "attempt": plan.attempt,
@@ -279,6 +296,7 @@ def record_of(
         candidate=plain(plan.arm.candidate),
         recipe=plain(plan.arm.recipe),
         metrics=metrics or {},
+        protocol=plan.bands.protocol,
         seconds=seconds,
         attempt=plan.attempt,
         run=plan.run,

@@ -189,7 +189,7 @@ def _measuring(model: nn.Module, device: torch.device) -> Iterator[None]:
 
 def metrics(scores: dict[str, Scores]) -> dict[str, float]:
     """Return the flat metrics of a record: accuracies, loss, and `majority.` of every version."""
-    raw = scores["raw"]
-    flat = {"top1": raw.top1, "top5": raw.top5, "loss": raw.loss}
+    raw = scores.get("raw")
+    flat = {} if raw is None else {"top1": raw.top1, "top5": raw.top5, "loss": raw.loss}
     flat |= {name: one.top1 for name, one in scores.items() if name != "raw"}
     return flat | {f"majority.{name}": one.majority for name, one in scores.items()}

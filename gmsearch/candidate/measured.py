@@ -12,7 +12,6 @@ from typing import Any, Literal
 from gmsearch.candidate.checks import build
 from gmsearch.errors import FieldError
 
-
 _OPTIONS = ("edge", "rescale", "dc", "boundary", "bn")
 _PREFIX = re.compile(r"^(holdout\.)?(majority\.)?")
 

@@ -10,7 +10,7 @@ import enum
 import io
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -101,6 +101,56 @@ def check(space: SpaceFile, *, data_root: DataRoot = None) -> None:
     from gmsearch.cli.check import check_space
 
     check_space(space, data_root)
+
+
+@app.command()
+def measure(
+    study: Annotated[str, typer.Argument(help="Name of a study under studies/.")],
+    *,
+    radii: Annotated[
+        str | None,
+        typer.Option(
+            help="Such as 6,12; the study's own where neither these nor ranges are given."
+        ),
+    ] = None,
+    ranges: Annotated[str | None, typer.Option(help="Bands between radii, such as 4:10.")] = None,
+    edge: Annotated[
+        Literal["lt", "le"] | None, typer.Option(help="Whether a bin at r is high or low.")
+    ] = None,
+    rescale: Annotated[
+        Literal["none", "max"] | None, typer.Option(help="Divide images by their maximum.")
+    ] = None,
+    dc: Annotated[
+        Literal["dataset_mean", "drop", "image_mean"] | None,
+        typer.Option(help="What images get in place of a lost mean."),
+    ] = None,
+    boundary: Annotated[
+        Literal["periodic", "mirror"] | None, typer.Option(help="How images go on at the edge.")
+    ] = None,
+    bn: Annotated[
+        Literal["keep", "reestimate"] | None, typer.Option(help="Batch-norm statistics.")
+    ] = None,
+    split: Annotated[
+        Literal["evaluation", "holdout"], typer.Option(help="Which images.")
+    ] = "evaluation",
+    data_root: DataRoot = None,
+) -> None:
+    """Measure finished trials on more bands.
+
+    From the weights they left, without training. What is not given is as in the study.
+    """
+    from gmsearch.cli.measure import measure_study
+
+    raise typer.Exit(
+        measure_study(
+            study,
+            radii=radii,
+            ranges=ranges,
+            options={"edge": edge, "rescale": rescale, "dc": dc, "boundary": boundary, "bn": bn},
+            split=split,
+            data_root=data_root,
+        )
+    )
 
 
 @app.command("list")

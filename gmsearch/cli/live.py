@@ -51,10 +51,12 @@ class Lines:
         """Write what became of the plan."""
         self._clock.finished(plan)
         self._best.take(record)
-        head = f"[{self._clock.done}/{self._clock.total}]" if plan.kind == "trial" else "timed"
+        head = {"timing": "timed", "measure": "measured"}.get(
+            plan.kind, f"[{self._clock.done}/{self._clock.total}]"
+        )
         left = f" · {self._clock.left} left" if plan.kind == "trial" else ""
         self.console.print(
-            f"{head} {name_of(self.space, plan)}: {_outcome(self.space, record)}{left}",
+            f"{head} {name_of(self.space, plan)}: {outcome(self.space, record)}{left}",
             markup=False,
             highlight=False,
             soft_wrap=True,
@@ -125,8 +127,8 @@ class Bars:
         self._each.remove_task(self._tasks.pop(plan.key))
         self._all.update(self._study, completed=self._clock.done)
         if "failure" in record:
-            outcome = _outcome(self.space, record)
-            self._live.console.print(f"{name_of(self.space, plan)}: {outcome}", markup=False)
+            said = outcome(self.space, record)
+            self._live.console.print(f"{name_of(self.space, plan)}: {said}", markup=False)
 
     def _render(self) -> Group:
         self._all.update(self._study, left=f"{self._clock.left} left")
@@ -196,10 +198,11 @@ class _Best:
 def name_of(space: Space, plan: Plan) -> str:
     """Return what a person calls the plan."""
     label = space.label(plan.params) or "the one candidate"
-    return f"{label} seed {plan.seed}" if plan.kind == "trial" else f"{label} alone"
+    return f"{label} alone" if plan.kind == "timing" else f"{label} seed {plan.seed}"
 
 
-def _outcome(space: Space, record: Mapping[str, Any]) -> str:
+def outcome(space: Space, record: Mapping[str, Any]) -> str:
+    """Return how a plan ended, in one line."""
     if "failure" in record:
         last = str(record.get("error", "")).splitlines() or [""]
         return f"FAILED ({record['failure']}) {last[-1]}"
@@ -209,6 +212,8 @@ def _outcome(space: Space, record: Mapping[str, Any]) -> str:
         note = ", disturbed" if record.get("disturbed") else ""
         return f"{metrics['latency_ms']:.3g} ms ({interval}{note})"
     names = [o.metric for o in space.objectives if o.metric not in trial.STATIC_METRICS]
+    if record["record"] == "measure":
+        names = [name for name in metrics if not name.startswith("majority.")]
     return f"{_numbers(metrics, names)} in {record['seconds']:.1f} s"
 
 

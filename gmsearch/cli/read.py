@@ -25,7 +25,7 @@ def report_study(
     """Write the report of a study and print its tables."""
     from gmsearch.report import write_report
 
-    folder = newest(STUDIES) if study is None else _folder(study)
+    folder = newest(STUDIES) if study is None else study_folder(study)
     console = Console()
     target = REPORTS / folder.name if out is None else out
     written = write_report(
@@ -60,7 +60,7 @@ def list_studies() -> None:
 
 def show_trials(study: str) -> None:
     """Print a line for every trial of a study."""
-    folder = _folder(study)
+    folder = study_folder(study)
     # No image is needed, so that it does not matter where they are by now.
     space = load_space(folder / "space.yaml", data_root=folder)
     metrics = [o.metric for o in space.objectives]
@@ -77,7 +77,7 @@ def show_trials(study: str) -> None:
 
 def show_trial(study: str, key: str) -> None:
     """Print one trial in full: candidate, recipe, metrics, how it ended and on what."""
-    records = read(_folder(study))
+    records = read(study_folder(study))
     trial = _one(records, key)
     run = next((run for run in records.runs if run["run"] == trial.run), {})
     Console().print(Pretty({**trial.to_json(), "environment": run}, expand_all=True))
@@ -94,7 +94,8 @@ def _one(records: Records, key: str) -> TrialRecord:
     return found[0]
 
 
-def _folder(study: str) -> Path:
+def study_folder(study: str) -> Path:
+    """Return the folder of a study; InputError names those there are where it is none."""
     folder = STUDIES / check_name(study)
     if folder not in studies(STUDIES):
         known = ", ".join(path.name for path in studies(STUDIES)) or "none"

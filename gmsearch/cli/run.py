@@ -42,7 +42,7 @@ def run_space(
     view = (Bars if console.is_terminal else Lines)(space, console, pool)
     try:
         with (
-            _signals_as_interrupts(),
+            signals_as_interrupts(),
             open_study(space, facts, view, engine=engine) as driver,
         ):
             driver.advance()
@@ -163,7 +163,7 @@ def workers_of(resources: Resources, asked: int | None) -> int:
 
 
 @contextmanager
-def _signals_as_interrupts() -> Iterator[None]:
+def signals_as_interrupts() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end a run as Ctrl-C does, keeping what finished.
 
     One that is ignored stays so: `nohup` asks for that.

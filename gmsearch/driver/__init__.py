@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from gmsearch.driver.again import Measures
 from gmsearch.driver.judge import Facts, infeasible_by_cost, static_cost
 from gmsearch.driver.loop import Driver, Watch
-from gmsearch.driver.study import STUDIES, open_study
+from gmsearch.driver.study import STUDIES, open_study, require_same_data, start_record
 
 __all__ = [
     "STUDIES",
     "Driver",
     "Facts",
+    "Measures",
     "Watch",
     "infeasible_by_cost",
     "open_study",
+    "require_same_data",
+    "start_record",
     "static_cost",
 ]

@@ -130,9 +130,11 @@ class Judge:
             self.records.trials.get(self.trial_key(arm, seed)) for seed in self.space.search.seeds
         ]
         values = [
-            t.metrics[metric]
+            metrics[metric]
             for t in trials
-            if t is not None and t.state is State.COMPLETE and metric in t.metrics
+            if t is not None and t.state is State.COMPLETE
+            for metrics in (self.records.metrics(t, self.space.bands),)
+            if metric in metrics
         ]
         return statistics.fmean(values) if len(values) == len(trials) else None
 

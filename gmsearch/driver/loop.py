@@ -131,6 +131,8 @@ class Driver:
         """Return the record of this attempt; a neighbour's end may have taken it in before."""
         if plan.kind == "timing":
             record = self._judge.records_of_timing().get(plan.key)
+        elif plan.kind == "measure":
+            record = self._ledger.records.last_measure(plan.key, plan.request)
         else:
             trial = self._ledger.records.trials.get(plan.key)
             record = trial.to_json() if trial is not None else None
@@ -143,12 +145,23 @@ class Driver:
             if not self._pending:
                 self._record_infeasible()
                 self._pending.extend(self._planner.trials(self._trainable()))
+                self._pending.extend(self._planner.measures(self._trainable()))
+                self._name_lost()
             if not self._pending:
                 self._tell()
                 self._exhausted = not self._ask()
             if self._pending or self._exhausted:
                 self._watch.planned(*self.counts)
                 return
+
+    def _name_lost(self) -> None:
+        """Say which finished trials cannot be measured on the bands of the space."""
+        if self._planner.lost:
+            paths = ", ".join(str(path) for path in self._planner.lost.values())
+            self.remark = (
+                f"{len(self._planner.lost)} finished trials lack bands of the space, and their "
+                f"weights are gone: {paths}; restore the files, or take the bands back"
+            )
 
     def _trainable(self) -> Arms:
         """Return the arms asked for that are allowed and break no constraint known yet, in order.

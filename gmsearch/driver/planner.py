@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gmsearch.candidate import Arm
+from gmsearch.driver.again import Measures
 from gmsearch.driver.judge import Judge
 from gmsearch.trial import Assignment, Failure, Plan
 
@@ -25,6 +26,12 @@ class Planner:
         self._judge = judge
         self._folder = str(folder.resolve())
         self._run = run
+        self._measures = Measures(judge.space, judge.facts, judge.records, folder)
+
+    @property
+    def lost(self) -> dict[str, Path]:
+        """Finished trials that lack a band of the space, and where their weights would lie."""
+        return self._measures.lost
 
     def timings(self, arms: Arms) -> list[Plan]:
         """Return the timings that are due, the baseline's first; none where none is asked for."""
@@ -54,6 +61,22 @@ class Planner:
                 if attempt is not None:
                     plans.append(self._plan("trial", key, arm, params, seed=seed, attempt=attempt))
         return plans
+
+    def measures(self, arms: Arms) -> list[Plan]:
+        """Return what finished trials lack of the space's bands; the space has changed since."""
+        space, records = self._judge.space, self._judge.records
+        splits = ("evaluation", "holdout") if self._judge.facts.holdout_images else ("evaluation",)
+        keys = [
+            self._judge.trial_key(arm, seed)
+            for seed in space.search.seeds
+            for arm, _ in arms.values()
+        ]
+        trials = [records.trials[key] for key in keys if key in records.trials]
+        return [
+            plan
+            for plan in self._measures.plans(trials, space.bands, splits, run=self._run)
+            if _next_attempt(records.last_measure(plan.key, plan.request)) is not None
+        ]
 
     def _plan(
         self, kind: Any, key: str, arm: Arm, params: Assignment, *, seed: int, attempt: int

@@ -39,11 +39,11 @@ def open_study(
         images = Path(space.data.root) if isinstance(space.data, Stored) else None
         _require_compatible(space, load_space(frozen, data_root=images), folder)
     with Ledger.open(folder, space.study, space.digest) as ledger:
-        _require_same_data(ledger, facts)
+        require_same_data(ledger, facts)
         source = space.source.encode()
         if not frozen.exists() or frozen.read_bytes() != source:
             write_atomic(frozen, source)
-        driver = Driver(space, ledger, facts, watch, start=_start_record(space, facts, engine))
+        driver = Driver(space, ledger, facts, watch, start=start_record(space, facts, engine))
         try:
             yield driver
         finally:
@@ -62,7 +62,8 @@ def _require_compatible(space: Space, before: Space, folder: Path) -> None:
         _log.warning("%s goes on with %s: %s -> %s", folder, change.path, change.old, change.new)
 
 
-def _require_same_data(ledger: Ledger, facts: Facts) -> None:
+def require_same_data(ledger: Ledger, facts: Facts) -> None:
+    """Raise StudyError where the trials of a study were trained on other data."""
     for run in ledger.records.runs:
         if run["data"] != facts.data_identity:
             raise StudyError(
@@ -71,7 +72,8 @@ def _require_same_data(ledger: Ledger, facts: Facts) -> None:
             )
 
 
-def _start_record(space: Space, facts: Facts, engine: str) -> dict[str, Any]:
+def start_record(space: Space, facts: Facts, engine: str) -> dict[str, Any]:
+    """Return what the `run` record of a start says besides its number."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "engine": engine,

@@ -3,6 +3,7 @@
     trials.jsonl          the only truth; one record a line, written by the driver alone
     spool/<key>.json      what a worker measured, until the driver has taken it in
     history/<key>.json    curves per epoch, beside the ledger to keep it small
+    weights/<key>.*       the final weights of a trial, and what they predicted
     space.yaml            the frozen copy of the space file, which the driver writes and compares
     lock, owner.json      who runs the study
 
@@ -15,6 +16,7 @@ from gmsearch.ledger.files import (
     check_name,
     read_history,
     spool,
+    weights,
     write_atomic,
     write_history,
 )
@@ -30,6 +32,7 @@ __all__ = [
     "read_history",
     "spool",
     "studies",
+    "weights",
     "write_atomic",
     "write_history",
 ]

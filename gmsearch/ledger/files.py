@@ -16,6 +16,7 @@ from gmsearch.errors import StudyError
 LEDGER = "trials.jsonl"
 SPOOL = "spool"
 HISTORY = "history"
+WEIGHTS = "weights"
 SPACE = "space.yaml"
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
@@ -94,13 +95,22 @@ def write_atomic(path: Path, data: bytes) -> Path:
 
 
 def spool(folder: Path, record: Mapping[str, Any]) -> Path:
-    """Leave a trial or timing record for the driver; on return it survives any kill.
+    """Leave a trial, timing or measure record for the driver; on return it survives any kill.
 
-    The file is `spool/<key>.json`, or `spool/timing-<key>.json` for a timing.
+    The file is `spool/<key>.json`, `spool/timing-<key>.json` for a timing, or
+    `spool/measure-<key>-<request>.json` for a measure.
     """
-    key = check_name(record["key"], "record")
-    prefix = "timing-" if record["record"] == "timing" else ""
-    return write_atomic(folder / SPOOL / f"{prefix}{key}.json", json_line(record))
+    name = check_name(record["key"], "record")
+    if record["record"] == "timing":
+        name = f"timing-{name}"
+    elif record["record"] == "measure":
+        name = f"measure-{name}-{check_name(record['request'], 'record')}"
+    return write_atomic(folder / SPOOL / f"{name}.json", json_line(record))
+
+
+def weights(folder: Path, key: str) -> Path:
+    """Return where the final weights of a trial are kept."""
+    return folder / WEIGHTS / f"{check_name(key, 'record')}.safetensors"
 
 
 def write_history(folder: Path, key: str, history: Mapping[str, Any]) -> Path:

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gmsearch.candidate import Bands
 from gmsearch.errors import InputError, StudyError
 from gmsearch.ledger.files import LEDGER, SPACE, SPOOL, damaged, parse
-from gmsearch.trial import Failure, TrialRecord, record_from
+from gmsearch.trial import HOLDOUT, Failure, TrialRecord, record_from
 
 SCHEMA = 1
 """Of the lines of the ledger; raised when a reader of the old form would misread the new one."""
@@ -33,6 +34,9 @@ class Records:
     trials: dict[str, TrialRecord] = dataclasses.field(default_factory=dict)
     """By key. The last attempt counts, except that nothing replaces a final record by one that
     would be tried again: a worker given up for lost may finish after its successor failed."""
+
+    measures: dict[str, list[dict[str, Any]]] = dataclasses.field(default_factory=dict)
+    """What was measured of finished trials later, by the key of the trial."""
 
     _known: set[Identity] = dataclasses.field(default_factory=set)
     _shared: dict[str, Any] = dataclasses.field(default_factory=dict)
@@ -61,8 +65,31 @@ class Records:
         Records(folder=self.folder, study=self.study).add(dict(tree), place)
 
     def knows(self, tree: Mapping[str, Any]) -> bool:
-        """Whether this trial or timing, with this attempt and ending, was taken in before."""
+        """Whether this very record, with this attempt and ending, was taken in before."""
         return _identity(tree) in self._known
+
+    def metrics(self, trial: TrialRecord, bands: Bands) -> Mapping[str, float]:
+        """Return all that was measured of a trial, at its end and later.
+
+        What was measured otherwise than `bands` say stands under a name that says how, see
+        `Bands.name_of`. A trial that does not tell its protocol has that of `bands`.
+        """
+        usual = bands.protocol
+        later = self.measures.get(trial.key, ())
+        if not later and trial.protocol in ({}, usual):
+            return trial.metrics
+        found: dict[str, float] = {}
+        own = {"protocol": trial.protocol or usual, "metrics": trial.metrics}
+        for part in (own, *later):
+            prefix = HOLDOUT if part.get("split") == "holdout" else ""
+            for name, value in part.get("metrics", {}).items():
+                found[bands.name_of(prefix + name, part["protocol"])] = value
+        return found
+
+    def last_measure(self, key: str, request: str) -> dict[str, Any] | None:
+        """Return the last attempt at a measure of a trial."""
+        found = [one for one in self.measures.get(key, ()) if one["request"] == request]
+        return found[-1] if found else None
 
     def _add(self, tree: dict[str, Any]) -> None:
         kind = tree["record"]
@@ -73,9 +100,11 @@ class Records:
             raise ValueError("a ledger begins with its study record")
         elif kind in ("run", "ask", "infeasible"):
             {"run": self.runs, "ask": self.asks, "infeasible": self.infeasible}[kind].append(tree)
-        elif kind in ("trial", "timing") and not self.knows(tree):
+        elif kind in ("trial", "timing", "measure") and not self.knows(tree):
             if kind == "timing":
                 self.timings.append(tree)
+            elif kind == "measure":
+                self.measures.setdefault(tree["key"], []).append(tree)
             else:
                 self._add_trial(tree)
             self._known.add(_identity(tree))
@@ -96,7 +125,8 @@ class Records:
 def _identity(tree: Mapping[str, Any]) -> Identity:
     failure = tree.get("failure")
     retried = failure is not None and Failure(failure).retried
-    return tree["record"], tree["key"], int(tree.get("attempt", 1)), retried
+    key = tree["key"] + tree["request"] if tree["record"] == "measure" else tree["key"]
+    return tree["record"], key, int(tree.get("attempt", 1)), retried
 
 
 def _rank(record: TrialRecord) -> tuple[bool, int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from typing import Any
 
 import torch
@@ -38,8 +38,15 @@ def tensors(data: Dataset, split: str) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(images.images), torch.from_numpy(images.labels)
 
 
-def evaluate(plan: Plan, data: Dataset, model: nn.Module, split: str) -> dict[str, Scores]:
-    """Return the scores of every version of the images of one split."""
+def evaluate(
+    plan: Plan,
+    data: Dataset,
+    model: nn.Module,
+    split: str,
+    *,
+    only: Collection[str] | None = None,
+) -> dict[str, Scores]:
+    """Return the scores of every version of the images of one split, or only of some."""
     images, labels = tensors(data, split)
     training, _ = tensors(data, "train")
     return evaluate_bands(
@@ -51,4 +58,5 @@ def evaluate(plan: Plan, data: Dataset, model: nn.Module, split: str) -> dict[st
         std=data.std,
         device=plan.device,
         training=training,
+        only=only,
     )

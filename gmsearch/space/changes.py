@@ -13,13 +13,15 @@ _ALLOWED = (
     "forbid",
     "objectives",
     "constraints",
+    "bands",
     "search.candidates",
     "search.seeds",
     "search.max_failed",
     "resources",
 )
-"""What is judged from the records, or only adds to them. Everything else would make records of
-one study that do not belong together, or a sampler that cannot be replayed."""
+"""What is judged from the records, measured from kept weights, or only adds to them. Everything
+else would make records of one study that do not belong together, or a sampler that cannot be
+replayed."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

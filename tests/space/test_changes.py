@@ -43,6 +43,11 @@ ALLOWED: dict[str, tuple[list[tuple[str, str]], list[tuple[str, str]], list[str]
         [("", "forbid: [{gate.product: none}]\n")],
         ["forbid: [] -> [{gate.product: none}]"],
     ),
+    "other bands": (
+        [],
+        [("", "bands: {radii: [4], dc: drop}\n")],
+        ["bands.radii: [] -> [4.0]", "bands.dc: dataset_mean -> drop"],
+    ),
     "other resources": ([], [("", "resources: {cpus: 4}\n")], ["resources.cpus: 1 -> 4"]),
 }
 REFUSED: dict[str, tuple[list[tuple[str, str]], list[tuple[str, str]], list[str]]] = {
@@ -88,7 +93,6 @@ REFUSED: dict[str, tuple[list[tuple[str, str]], list[tuple[str, str]], list[str]
         [("method: grid", "method: grid, seed: 1")],
         ["search.seed: 0 -> 1"],
     ),
-    "other bands": ([], [("", "bands: {radii: [4]}\n")], ["bands.radii: [] -> [4.0]"]),
     "another study": ([], [("bare", "other")], ["study: bare -> other"]),
 }
 

@@ -1,0 +1,46 @@
+"""Measure a finished trial again, from the weights it left."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from gmsearch import ledger
+from gmsearch.bands import metrics
+from gmsearch.errors import StudyError
+from gmsearch.models import build
+from gmsearch.runner.images import Run, dataset, evaluate
+from gmsearch.trial import Plan
+
+
+def run_measure(plan: Plan) -> Run:
+    """Evaluate the kept weights on the wanted versions; return their metrics."""
+    torch.set_num_threads(plan.threads)
+    data = dataset(plan)
+    model = build(plan.arm.candidate, num_classes=len(data.classes), seed=plan.seed)
+    _load(model, ledger.weights(Path(plan.study_dir), plan.key))
+    model.to(plan.device).to(memory_format=torch.channels_last)
+    scores = evaluate(plan, data, model, plan.split, only=plan.wanted)
+    predictions = io.BytesIO()
+    np.savez_compressed(predictions, **{name: one.predictions for name, one in scores.items()})  # type: ignore[arg-type] # the stubs take them for its flag
+    kept = Path(plan.study_dir) / "weights" / f"{plan.key}.{plan.request}.predictions.npz"
+    ledger.write_atomic(kept, predictions.getvalue())
+    return {"metrics": metrics(scores)}
+    yield  # a generator, like a trial, though it has no progress to tell
+
+
+def _load(model: nn.Module, path: Path) -> None:
+    try:
+        model.load_state_dict(load_file(path))
+    except (SafetensorError, RuntimeError, FileNotFoundError) as error:
+        reason = str(error).splitlines()[0]
+        raise StudyError(
+            f"{path}: not the weights of this trial: {reason}; restore the file, or train the "
+            "trial again in a study of another name"
+        ) from error
