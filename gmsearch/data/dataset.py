@@ -1,16 +1,18 @@
-"""From a data spec to arrays: prepare once per machine, load in every process."""
+"""From a data spec to its splits: arrays that are prepared once per machine, or streams."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 
-from gmsearch.candidate import DataSpec, Spectral
-from gmsearch.data import cache, holdout, spectral
+from gmsearch.candidate import DataSpec, Spectral, Stored, Streamed
+from gmsearch.data import cache, holdout, spectral, stream
 from gmsearch.data.source import Source
+from gmsearch.data.stream import ImageStream
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -31,23 +33,25 @@ class ImageSet:
 class Dataset:
     """One data set with its three splits; train and holdout are parts of the training split."""
 
-    train: ImageSet
-    holdout: ImageSet
-    evaluation: ImageSet
+    train: ImageSet | ImageStream
+    holdout: ImageSet | ImageStream
+    evaluation: ImageSet | ImageStream
     classes: tuple[str, ...]
     mean: tuple[float, float, float]
-    """Of the pixels of train and holdout, per channel, in 0..1."""
+    """Of the pixels of train and holdout, per channel, in 0..1; of streams what the spec says."""
     std: tuple[float, float, float]
-    """Population standard deviation of the same pixels."""
+    """Population standard deviation of the same pixels; of streams what the spec says."""
     identity: str
     """Digest of what determines the pixels; the holdout's share is not part of it."""
+    identity_of: Literal["bytes", "paths and sizes"]
+    """What of the files the identity is a digest of."""
     resolution: int
     """Height and width in pixels."""
     chance: float
     """Share of the most frequent class of the evaluation split."""
 
 
-def prepare(spec: DataSpec) -> str:
+def prepare(spec: Spectral | Stored) -> str:
     """Decode a data set into the cache unless it is there; return its identity.
 
     Raises:
@@ -60,12 +64,16 @@ def prepare(spec: DataSpec) -> str:
 
 
 def load(spec: DataSpec) -> Dataset:
-    """Return a data set memory-mapped from the cache, prepared if need be.
+    """Return a data set memory-mapped from the cache, prepared if need be, or streams.
+
+    No image of a stream is read before it is asked for.
 
     Raises:
         DataError: As `prepare`, and for a holdout that leaves a class untrained.
         FieldError: As `prepare`.
     """
+    if isinstance(spec, Streamed):
+        return _streamed(spec)
     identity = prepare(spec)
     decoded = cache.open_decoded(identity)
     held = holdout.size(decoded.train_labels, spec.holdout)
@@ -79,12 +87,31 @@ def load(spec: DataSpec) -> Dataset:
         mean=decoded.mean,
         std=decoded.std,
         identity=identity,
+        identity_of="bytes",
         resolution=images.shape[1],
-        chance=float(np.bincount(evaluation).max() / len(evaluation)),
+        chance=_chance(evaluation),
     )
 
 
-def _reader(spec: DataSpec) -> tuple[str, Callable[[], Source]]:
+def _streamed(spec: Streamed) -> Dataset:
+    identity, listed, splits = stream.splits(spec)
+    return Dataset(
+        **splits,
+        classes=listed.classes,
+        mean=spec.mean,
+        std=spec.std,
+        identity=identity,
+        identity_of="paths and sizes",
+        resolution=spec.resolution,
+        chance=_chance(listed.evaluation.labels),
+    )
+
+
+def _chance(labels: np.ndarray) -> float:
+    return float(np.bincount(labels).max() / len(labels))
+
+
+def _reader(spec: Spectral | Stored) -> tuple[str, Callable[[], Source]]:
     """Return the identity of a data set and what reads it when it is not in the cache."""
     if isinstance(spec, Spectral):
         return spectral.identity(spec), functools.partial(spectral.source, spec)
@@ -101,5 +128,5 @@ def _reader(spec: DataSpec) -> tuple[str, Callable[[], Source]]:
     return cifar.identity(spec), functools.partial(cifar.source, spec)
 
 
-def _where(spec: DataSpec) -> str:
+def _where(spec: Spectral | Stored) -> str:
     return spec.name if isinstance(spec, Spectral) else spec.root

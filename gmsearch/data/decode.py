@@ -55,13 +55,17 @@ def decoded(encoded: Iterable[tuple[str, bytes]], resolution: int | None) -> Ite
 
 def decode(name: str, data: bytes, resolution: int | None) -> np.ndarray:
     """Return one image as uint8 RGB (S, S, 3); raises DataError naming it."""
+    return np.asarray(fit(name, rgb(name, data), resolution))
+
+
+def rgb(name: str, data: bytes) -> Image.Image:
+    """Return one image as RGB of its own size; raises DataError naming it."""
     try:
         with Image.open(io.BytesIO(data)) as image:
             image.load()
-            pixels = _rgb(image)
+            return _rgb(image)
     except Exception as error:  # Pillow's decoders raise nearly every kind on damaged bytes
         raise DataError(f"{name} cannot be decoded ({error}); replace or remove it") from error
-    return np.asarray(fit(name, pixels, resolution))
 
 
 def fit(name: str, image: Image.Image, resolution: int | None) -> Image.Image:

@@ -11,15 +11,17 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import os
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from PIL import Image
 
-from gmsearch.candidate import Stored, digest
-from gmsearch.data.decode import DECODE_VERSION, decoded, thread_pool
-from gmsearch.data.source import EVALUATION_NAMES, Source, Split, root_folder
+from gmsearch.candidate import Stored, Streamed, digest
+from gmsearch.data.decode import DECODE_VERSION, decoded, rgb, thread_pool
+from gmsearch.data.source import EVALUATION_NAMES, Listed, Listing, Source, Split, root_folder
 from gmsearch.errors import DataError
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -31,25 +33,74 @@ class _Image:
 
     class_name: str
     name: str
-    path: Path
-    offset: int = 0
-    size: int = -1
-    """Bytes to read; -1 for all."""
+    path: str
+    size: int
+    """Bytes to read."""
+    offset: int | None = None
+    """Of a file in a tar: where it begins."""
 
     @property
     def shown(self) -> str:
         """The name for messages."""
-        return str(self.path) if self.size < 0 else f"{self.path}:{self.class_name}/{self.name}"
+        return self.path if self.offset is None else f"{self.path}:{self.class_name}/{self.name}"
 
     def read(self) -> bytes:
         try:
-            with self.path.open("rb") as file:
+            with open(self.path, "rb") as file:  # noqa: PTH123 - a Path for each of a million files
+                if self.offset is None:
+                    return file.read()
                 file.seek(self.offset)
                 return file.read(self.size)
         except OSError as error:
             raise DataError(
                 f"{self.shown} cannot be read ({error.strerror}); check its rights"
             ) from error
+
+
+class _Files:
+    """The images of one split, by number; as arrays, since processes hand it to each other."""
+
+    def __init__(
+        self, images: Sequence[_Image], labels: np.ndarray, classes: Sequence[str]
+    ) -> None:
+        self._classes = classes
+        self._labels = labels
+        self._names = np.array([os.fsencode(image.name) for image in images])
+        self._sizes = np.array([image.size for image in images])
+        tar = images[0].offset is not None
+        self._tar = images[0].path if tar else None
+        self._offsets = np.array([image.offset for image in images]) if tar else None
+        self._folder = str(Path(images[0].path).parents[1])
+
+    def __call__(self, index: int) -> Image.Image:
+        class_name = self._classes[self._labels[index]]
+        name = os.fsdecode(bytes(self._names[index]))
+        path = self._tar or os.path.join(self._folder, class_name, name)  # noqa: PTH118 - as above
+        offset = None if self._offsets is None else int(self._offsets[index])
+        image = _Image(class_name, name, path, int(self._sizes[index]), offset)
+        return rgb(image.shown, image.read())
+
+
+def listed(spec: Streamed) -> Listed:
+    """List the images without reading one; raises DataError as `source`."""
+    train, evaluation = _images(spec)
+    classes = _classes(spec.root, train, evaluation)
+    files = hashlib.sha256()
+    for split, images in (("train", train), ("evaluation", evaluation)):
+        for image in images:
+            line = f"{split}/{image.class_name}/{image.name} {image.size}\n"
+            files.update(os.fsencode(line))
+    return Listed(
+        classes=classes,
+        train=_listing(train, classes),
+        evaluation=_listing(evaluation, classes),
+        files=files.hexdigest(),
+    )
+
+
+def _listing(images: Sequence[_Image], classes: tuple[str, ...]) -> Listing:
+    labels = _labels(images, classes)
+    return Listing(labels=labels, image=_Files(images, labels, classes))
 
 
 def identity(spec: Stored) -> str:
@@ -68,6 +119,16 @@ def identity(spec: Stored) -> str:
 def source(spec: Stored) -> Source:
     """List the images; raises DataError where the splits have different classes."""
     train, evaluation = _images(spec)
+    classes = _classes(spec.root, train, evaluation)
+    return Source(
+        classes=classes,
+        train=_split(train, classes, spec.resolution),
+        evaluation=_split(evaluation, classes, spec.resolution),
+    )
+
+
+def _classes(root: str, train: Sequence[_Image], evaluation: Sequence[_Image]) -> tuple[str, ...]:
+    """Return the names of the classes; raises DataError unless both splits have the same."""
     classes = tuple(sorted({image.class_name for image in train}))
     others = {image.class_name for image in evaluation}
     if others != set(classes):
@@ -80,20 +141,20 @@ def source(spec: Stored) -> Source:
             if names
         ]
         raise DataError(
-            f"{spec.root}: the class folders of the two splits differ ({'; '.join(only)}); "
+            f"{root}: the class folders of the two splits differ ({'; '.join(only)}); "
             "give both the same"
         )
-    return Source(
-        classes=classes,
-        train=_split(train, classes, spec.resolution),
-        evaluation=_split(evaluation, classes, spec.resolution),
-    )
+    return classes
+
+
+def _labels(images: Sequence[_Image], classes: Sequence[str]) -> np.ndarray:
+    index = {name: i for i, name in enumerate(classes)}
+    return np.array([index[image.class_name] for image in images], dtype=np.int64)
 
 
 def _split(images: Sequence[_Image], classes: Sequence[str], resolution: int | None) -> Split:
-    index = {name: i for i, name in enumerate(classes)}
     return Split(
-        labels=np.array([index[image.class_name] for image in images], dtype=np.int64),
+        labels=_labels(images, classes),
         chunks=functools.partial(_chunks, images, resolution),
     )
 
@@ -106,7 +167,7 @@ def _digest(image: _Image) -> str:
     return hashlib.sha256(image.read()).hexdigest()
 
 
-def _images(spec: Stored) -> tuple[list[_Image], list[_Image]]:
+def _images(spec: Stored | Streamed) -> tuple[list[_Image], list[_Image]]:
     root = root_folder(spec.root)
     train = _members(root, "train")
     if train is None:
@@ -132,13 +193,14 @@ def _in_folder(folder: Path) -> list[_Image]:
     try:
         classes = [p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")]
         for one in classes:
-            files = [p for p in one.iterdir() if _is_image(p.name) and p.is_file()]
+            with os.scandir(one) as entries:
+                files = [e for e in entries if _is_image(e.name) and e.is_file()]
             if not files:
                 raise DataError(
                     f"class folder {one} holds no images ({' '.join(ENDINGS)}); "
                     "add some or remove it"
                 )
-            images += [_Image(one.name, path.name, path) for path in files]
+            images += [_Image(one.name, f.name, f.path, f.stat().st_size) for f in files]
     except OSError as error:
         raise DataError(
             f"{error.filename} cannot be read ({error.strerror}); check its rights"
@@ -155,7 +217,9 @@ def _in_tar(path: Path) -> list[_Image]:
             for member in tar:
                 *above, name = PurePosixPath(member.name).parts or ("",)
                 if member.isreg() and above and _is_image(name):
-                    images.append(_Image(above[-1], name, path, member.offset_data, member.size))
+                    images.append(
+                        _Image(above[-1], name, str(path), member.size, member.offset_data)
+                    )
     except (OSError, tarfile.TarError) as error:
         raise DataError(
             f"{path} is not a readable, uncompressed tar ({error}); repack it"

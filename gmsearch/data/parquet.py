@@ -17,9 +17,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gmsearch.candidate import Stored, digest
+from gmsearch.candidate import Stored, Streamed, digest
 from gmsearch.data.decode import DECODE_VERSION, decoded
-from gmsearch.data.source import EVALUATION_NAMES, Source, Split, file_digest, root_folder
+from gmsearch.data.rows import Rows
+from gmsearch.data.source import (
+    EVALUATION_NAMES,
+    Listed,
+    Listing,
+    Source,
+    Split,
+    file_digest,
+    root_folder,
+)
 from gmsearch.errors import DataError
 
 _ROWS = 512
@@ -35,17 +44,43 @@ def source(spec: Stored) -> Source:
     """Read labels and class names; raises DataError for files that are not of this form."""
     train, evaluation = _files(spec)
     labels = [_labels(paths) for paths in (train, evaluation)]
-    names = _class_names(train[0])
-    if names is None:
-        names = tuple(str(label) for label in range(int(labels[0].max(initial=-1)) + 1))
     return Source(
-        classes=names,
+        classes=_classes(train[0], labels[0]),
         train=Split(labels=labels[0], chunks=_chunks(train, spec.resolution)),
         evaluation=Split(labels=labels[1], chunks=_chunks(evaluation, spec.resolution)),
     )
 
 
-def _files(spec: Stored) -> tuple[list[Path], list[Path]]:
+def listed(spec: Streamed) -> Listed:
+    """Read labels and class names, but no image; raises DataError as `source`."""
+    splits = _files(spec)
+    train, evaluation = (_listing(paths) for paths in splits)
+    sizes = [[[path.name, path.stat().st_size] for path in paths] for paths in splits]
+    return Listed(
+        classes=_classes(splits[0][0], train.labels),
+        train=train,
+        evaluation=evaluation,
+        files=digest(sizes),
+    )
+
+
+def _listing(paths: Sequence[Path]) -> Listing:
+    labels = _labels(paths)
+    rows, sizes = [], []
+    for path in paths:
+        data = _open(path).metadata
+        groups = [data.row_group(i) for i in range(data.num_row_groups)]
+        rows.append([group.num_rows for group in groups])
+        sizes += [group.total_byte_size for group in groups]
+    return Listing(
+        labels=labels,
+        image=Rows(paths, rows),
+        block=np.repeat(np.arange(len(sizes)), [n for file in rows for n in file]),
+        block_bytes=np.array(sizes, dtype=np.int64),
+    )
+
+
+def _files(spec: Stored | Streamed) -> tuple[list[Path], list[Path]]:
     root = root_folder(spec.root)
     train = _split_files(root, "train")
     if not train:
@@ -106,6 +141,14 @@ def _read_labels(path: Path) -> pa.ChunkedArray:
         return file.read(columns=["label"]).column("label")
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} is damaged ({error}); replace it") from error
+
+
+def _classes(path: Path, labels: np.ndarray) -> tuple[str, ...]:
+    """Return the names of the header, else numbers up to the largest label."""
+    names = _class_names(path)
+    if names is None:
+        names = tuple(str(label) for label in range(int(labels.max(initial=-1)) + 1))
+    return names
 
 
 def _class_names(path: Path) -> tuple[str, ...] | None:

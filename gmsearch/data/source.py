@@ -1,4 +1,4 @@
-"""What every format of data hands to the cache, and the checks that all of them share."""
+"""What every format of data hands on, and the checks that all of them share."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from gmsearch.errors import DataError
 
 EVALUATION_NAMES = ("val", "validation", "test")
 """Names of the evaluation split, the first that is there counts."""
+
+TOGETHER_BYTES = 2**28
+"""How much of the blocks of a `Listing` are shuffled together, and kept by every process."""
 
 REMEDY = "set data.root, --data-root or GMSEARCH_DATA"
 
@@ -33,6 +37,31 @@ class Source:
     classes: tuple[str, ...]
     train: Split
     evaluation: Split
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Listing:
+    """One split whose images are decoded one at a time, when they are asked for."""
+
+    labels: np.ndarray
+    """int64 (N,) from 0, in the order of the files."""
+    image: Callable[[int], Image.Image]
+    """The i-th image as RGB, of any size; raises DataError naming it. Crosses processes."""
+    block: np.ndarray | None = None
+    """int64 (N,): which images are read from disk together, where single ones cannot be."""
+    block_bytes: np.ndarray | None = None
+    """int64: how much memory each block takes."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Listed:
+    """A data set whose files are known, but not read."""
+
+    classes: tuple[str, ...]
+    train: Listing
+    evaluation: Listing
+    files: str
+    """Digest of the names and sizes of the files."""
 
 
 def root_folder(root: str) -> Path:
@@ -59,7 +88,7 @@ def file_digest(path: Path) -> str:
         raise DataError(f"{path} cannot be read ({error.strerror}); check its rights") from error
 
 
-def check_labels(source: Source, where: str) -> None:
+def check_labels(source: Source | Listed, where: str) -> None:
     """Raise DataError unless there are images of at least two classes, all of them trained on."""
     n = len(source.classes)
     for name, split in (("training", source.train), ("evaluation", source.evaluation)):

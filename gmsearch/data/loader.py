@@ -1,0 +1,256 @@
+"""Batches of streamed images: timm's transforms, decoded ahead by processes of their own.
+
+What an image becomes depends on (seed, epoch, image) alone, not on the number of processes: every
+image is augmented under a seed of its own, and the order is drawn here. timm's own loader takes
+neither an order nor a seed per image, so that torch's is used as timm uses it, without timm's
+normalisation and random erasing, which the device does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import multiprocessing
+import random
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from timm.data import create_transform
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torchvision.transforms import Compose, RandomCrop, RandomHorizontalFlip
+
+from gmsearch.candidate import Recipe, Streamed
+from gmsearch.data.source import Listing
+from gmsearch.data.stream import ImageStream
+from gmsearch.errors import DataError
+
+Transform = Callable[[Image.Image], Image.Image]
+_Key = tuple[int, int]
+"""The number of an image in its listing, and the seed of its augmentation."""
+
+
+class StreamedBatches:
+    """Augmented, normalised, channels_last training batches of one stream, on the device."""
+
+    def __init__(
+        self, images: ImageStream, recipe: Recipe, *, device: torch.device | str, workers: int
+    ) -> None:
+        """Take the training split.
+
+        Args:
+            images: At least one.
+            recipe: Batch size and augmentation; what is done to whole batches is left to others.
+            device: Where the batches go.
+            workers: Processes that decode ahead; 0 for decoding in this one.
+        """
+        self._images = images
+        self._transform = training_transform(recipe, images.spec)
+        self._device = torch.device(device)
+        self._workers = workers
+        mean, std = (torch.tensor(p, device=device) for p in (images.spec.mean, images.spec.std))
+        # One multiplication and one addition per pixel: (x / 255 - mean) / std.
+        self._scale = 1 / (255 * std)
+        self._shift = -mean / std
+        # A last short batch would give batch norm other statistics than all the rest.
+        self._batch_size = min(recipe.batch_size, len(images))
+
+    def __len__(self) -> int:
+        """Return the number of batches of an epoch; what does not fill one is left out."""
+        return len(self._images) // self._batch_size
+
+    def epoch(self, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield float32 (B, C, H, W) and int64 (B,); the same for the same seed and epoch.
+
+        Raises:
+            DataError: For an image that cannot be decoded, naming it.
+        """
+        stream = hashlib.sha256(f"{seed}/stream/{epoch}".encode()).digest()
+        rng = np.random.default_rng(int.from_bytes(stream))
+        rows = self._images.shuffled(rng)[: len(self) * self._batch_size]
+        seeds = rng.integers(2**63, size=len(rows))
+        keys = list(zip(rows.tolist(), seeds.tolist(), strict=True))
+        batches = _batched(keys, self._batch_size)
+        for pixels, labels in _decoded(
+            self._images.listing,
+            self._transform,
+            batches,
+            workers=self._workers,
+            pinned=self._device.type == "cuda",
+        ):
+            x = pixels.to(self._device, non_blocking=True)
+            x = torch.addcmul(self._shift, x.float(), self._scale)
+            yield x.permute(0, 3, 1, 2), labels.to(self._device, non_blocking=True)
+
+
+def evaluation_batches(
+    images: ImageStream,
+    *,
+    workers: int = 0,
+    batch_size: int = 250,
+    rows: np.ndarray | None = None,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield uint8 (B, H, W, C) and int64 (B,) in the order of the files, cropped as for a test.
+
+    Args:
+        images: The split.
+        workers: Processes that decode ahead; 0 for decoding in this one.
+        batch_size: Images of a batch; the last may be short.
+        rows: The numbers, within the split, of the images that are wanted; all where it is None.
+
+    Raises:
+        DataError: For an image that cannot be decoded, naming it.
+    """
+    wanted = images.rows if rows is None else images.rows[rows]
+    batches = _batched([(row, 0) for row in wanted.tolist()], batch_size)
+    transform = evaluation_transform(images.spec)
+    yield from _decoded(images.listing, transform, batches, workers=workers, pinned=False)
+
+
+def evaluation_transform(spec: Streamed) -> Transform:
+    """Return timm's: resize the shorter side (bicubic) to resolution / crop_pct, crop the centre.
+
+    Smaller images are enlarged, which images in memory never are.
+    """
+    return _without_tensor(
+        create_transform(
+            spec.resolution,
+            is_training=False,
+            use_prefetcher=True,
+            interpolation="bicubic",
+            crop_pct=spec.crop_pct,
+        )
+    )
+
+
+def training_transform(recipe: Recipe, spec: Streamed) -> Transform:
+    """Return what the recipe asks to be done to single images, flips included.
+
+    `random_resized_crop` is timm's, with bilinear or bicubic at random; all others start from the
+    evaluation's crop. `auto_augment` and `color_jitter` follow, of which timm leaves out the
+    latter where the former is given.
+    """
+    crop, after, _ = create_transform(
+        spec.resolution,
+        is_training=True,
+        use_prefetcher=True,
+        separate=True,
+        scale=recipe.crop_scale,
+        hflip=0.5,
+        color_jitter=recipe.color_jitter or None,
+        auto_augment=recipe.auto_augment,
+        interpolation="random",
+        mean=spec.mean,
+    )
+    if recipe.augment == "random_resized_crop":
+        return Compose([crop, after])
+    steps: list[Any] = [evaluation_transform(spec)]
+    if recipe.augment == "crop_flip":
+        steps.append(RandomCrop(spec.resolution, spec.resolution // 8, padding_mode="reflect"))
+    if recipe.augment != "none":
+        steps.append(RandomHorizontalFlip())
+    return Compose([*steps, after])
+
+
+def _without_tensor(transform: Compose) -> Transform:
+    """Leave out the last step, which would lay out the channels one after the other."""
+    return Compose(transform.transforms[:-1])
+
+
+def _batched(keys: Sequence[_Key], size: int) -> list[Sequence[_Key]]:
+    return [keys[start : start + size] for start in range(0, len(keys), size)]
+
+
+def _decoded(
+    listing: Listing,
+    transform: Transform,
+    batches: Sequence[Sequence[_Key]],
+    *,
+    workers: int,
+    pinned: bool,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield uint8 (B, H, W, C) and int64 (B,); the processes end with this generator."""
+    loader = DataLoader(
+        _Images(listing, transform),
+        batch_sampler=batches,
+        collate_fn=_together,
+        num_workers=workers,
+        pin_memory=pinned,
+        generator=torch.Generator(),  # not the global one, which belongs to the network
+        multiprocessing_context=_server() if workers else None,
+    )
+    iterator = iter(loader)
+    for _ in batches:
+        with _kept_streams() if workers == 0 else contextlib.nullcontext():
+            decoded = _next(iterator)
+        if isinstance(decoded, DataError):
+            raise decoded
+        yield decoded
+
+
+def _next(iterator: Iterator[Any]) -> Any:
+    try:
+        return next(iterator)
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        # Most often for want of memory; not the candidate's fault.
+        raise ChildProcessError(f"a process that decodes images ended ({error})") from error
+
+
+class _Images(torch.utils.data.Dataset[Any]):
+    """Decoded images by key."""
+
+    def __init__(self, listing: Listing, transform: Transform) -> None:
+        self._image = listing.image
+        self._labels = listing.labels
+        self._transform = transform
+
+    def __getitem__(self, key: _Key) -> tuple[np.ndarray, int] | DataError:
+        """Return uint8 (H, W, C) and the label, or what is wrong with the image.
+
+        Raised in another process, an error would come back wrapped in a traceback.
+        """
+        row, seed = key
+        try:
+            image = self._image(row)
+        except DataError as error:
+            return error
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002 - timm's transforms draw from it
+        torch.default_generator.manual_seed(seed)
+        return np.asarray(self._transform(image)), int(self._labels[row])
+
+
+def _together(samples: list[tuple[np.ndarray, int] | DataError]) -> Any:
+    for sample in samples:
+        if isinstance(sample, DataError):
+            return sample
+    pixels, labels = zip(*samples, strict=True)
+    return torch.from_numpy(np.stack(pixels)), torch.tensor(labels, dtype=torch.int64)
+
+
+@contextlib.contextmanager
+def _kept_streams() -> Iterator[None]:
+    """Put the global generators back, so that decoding here or elsewhere makes no difference."""
+    python, torch_ = random.getstate(), torch.get_rng_state()
+    numpy = np.random.get_state()  # noqa: NPY002 - timm's transforms draw from it
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)  # noqa: NPY002 - as above
+        torch.set_rng_state(torch_)
+
+
+def _server() -> Any:
+    """Return what starts processes: copies of a server that has loaded this, and no thread.
+
+    A plain fork would copy whatever locks the threads of torch, Ray or CUDA hold.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["__main__", __name__])
+    return context
