@@ -113,7 +113,7 @@ class Streamed:
             "seed could be had of it; take the images as hfds/, torch/, folder or parquet",
         )
         two = len(self.splits) == 2 and self.splits[0] != self.splits[1]
-        require(two, "splits", f"{self.splits!r} are not two splits")
+        require(two, "splits", f"{self.splits!r} are not two splits; name two")
 
 
 DataSpec = Spectral | Stored | Streamed

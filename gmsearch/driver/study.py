@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gmsearch.candidate import Stored
+from gmsearch.candidate import Spectral
 from gmsearch.driver.judge import Facts
 from gmsearch.driver.loop import Driver, Watch
 from gmsearch.environment import describe
@@ -36,7 +36,7 @@ def open_study(
     frozen = folder / "space.yaml"
     if frozen.exists():
         # The data are told by their identity, wherever they lie.
-        images = Path(space.data.root) if isinstance(space.data, Stored) else None
+        images = None if isinstance(space.data, Spectral) else Path(space.data.root)
         _require_compatible(space, load_space(frozen, data_root=images), folder)
     with Ledger.open(folder, space.study, space.digest) as ledger:
         require_same_data(ledger, facts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gmsearch.candidate import Bands, Candidate, Gate, GmNet, Recipe, Spectral, Stored
+from gmsearch.candidate import Bands, Candidate, Gate, GmNet, Recipe, Spectral, Stored, Streamed
 from gmsearch.space.domains import Tree
 from gmsearch.space.fit import Judge
 from gmsearch.space.forms import fields_of
@@ -121,6 +121,7 @@ def _owners() -> dict[str, str]:
     sections: list[tuple[str, type[object]]] = [
         ("resources", Resources),
         ("bands", Bands),
+        ("data", Streamed),
         ("data", Stored),
         ("data", Spectral),
         ("search", Search),

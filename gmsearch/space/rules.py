@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gmsearch.candidate import Bands, DataSpec, Spectral, Stored
+from gmsearch.candidate import Bands, DataSpec, Spectral, Stored, Streamed
+from gmsearch.errors import FieldError
+from gmsearch.space.forms import fields_of
 from gmsearch.space.mistakes import Mistakes, compact, near, shown, spelled
 from gmsearch.space.nodes import Node
 from gmsearch.space.references import Drafts
-from gmsearch.space.sections import DATA, validated
+from gmsearch.space.sections import DATA, STREAMABLE, validated
 from gmsearch.space.settings import METHODS, SELECTING, Resources, Search
 from gmsearch.space.space import Space
 from gmsearch.trial import Constraint
@@ -30,8 +32,9 @@ def data_from_file(node: Node, data_root: Path | None, mistakes: Mistakes) -> Da
         said = said or f"{shown(name.plain() if name else None)} is not a data set"
         mistakes.add(at, f"data: {said}; {near(name.value if name else '', DATA)}")
         return None
-    values = validated(DATA[name.value], node, "data", mistakes)
-    if values is None:
+    cls = _data_class(name.value, node, mistakes)
+    values = validated(cls, node, "data", mistakes) if cls is not None else None
+    if cls is None or values is None:
         return None
     if name.value == "spectral":
         spec = Spectral(**values)
@@ -43,6 +46,16 @@ def data_from_file(node: Node, data_root: Path | None, mistakes: Mistakes) -> Da
                     "classes; give more",
                 )
         return spec
+    return _on_disk(cls, values, node, data_root, mistakes)
+
+
+def _on_disk(
+    cls: type[Stored | Streamed],
+    values: Mapping[str, Any],
+    node: Node,
+    data_root: Path | None,
+    mistakes: Mistakes,
+) -> Stored | Streamed | None:
     root = data_root or os.environ.get(DATA_VARIABLE) or values["root"]
     if root is None:
         mistakes.add(
@@ -52,10 +65,42 @@ def data_from_file(node: Node, data_root: Path | None, mistakes: Mistakes) -> Da
         return None
     try:
         folder = Path(root).expanduser().absolute()
+        return cls(**{**values, "root": str(folder)})
     except RuntimeError:
         mistakes.add(node.key, f"data: {shown(str(root))} has no home folder; write the path out")
         return None
-    return Stored(**{**values, "root": str(folder)})
+    except FieldError as error:
+        key = error.path
+        place = node.mapping[key].place if key in node.mapping else node.key
+        mistakes.add(place, f"data.{key}: {error.message}")
+        return None
+
+
+def _data_class(name: str, node: Node, mistakes: Mistakes) -> Any:
+    """Return what `data` is; None where it cannot be streamed, or is not and is said to be."""
+    streams = node.mapping.get("stream")
+    streamed = name == "timm" if streams is None else streams.value
+    if streamed is True and name in STREAMABLE:
+        return Streamed
+    if streams is not None and streamed is True:
+        names = ", ".join(STREAMABLE)
+        mistakes.add(
+            streams.place,
+            f"data.stream: {name} lives in memory; only {names} are streamed; remove it",
+        )
+        return None
+    if streams is not None and streamed is False and name == "timm":
+        mistakes.add(streams.place, "data.stream: timm is always streamed; remove it")
+        return None
+    lost = set(node.mapping) & (fields_of(Streamed).keys() - fields_of(Stored).keys())
+    if streamed is not True and name in STREAMABLE and lost:
+        key = min(lost)
+        mistakes.add(
+            node.keys[key],
+            f"data.{key}: is of use to streamed images only; add `stream: true`, or remove it",
+        )
+        return None
+    return DATA[name]
 
 
 def bands_from_file(node: Node, data: Node, mistakes: Mistakes) -> Bands | None:

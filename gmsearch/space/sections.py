@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import Field
 
-from gmsearch.candidate import Bands, Spectral, Stored
+from gmsearch.candidate import Bands, Spectral, Stored, Streamed
 from gmsearch.space.forms import STRICT, Form, fields_of, refuse, takes_none
 from gmsearch.space.mistakes import Mistakes, near, shown, words
 from gmsearch.space.nodes import Node
@@ -27,6 +27,7 @@ Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 Radius = Annotated[float, Field(gt=0)]
+Tone = Annotated[float, Field(ge=0, le=1)]
 Percent = Annotated[
     str, Field(pattern=r"^(100|[1-9]?[0-9])(\.[0-9]+)?\s*%$", description="a share such as 20%")
 ]
@@ -93,11 +94,13 @@ class Bounds:
     """A number, or a multiple of the baseline's value."""
 
 
-DATA: dict[str, type[Spectral | Stored]] = {
+DATA: dict[str, type[Spectral | Stored | Streamed]] = {
     "spectral": Spectral,
     **dict.fromkeys(typing.get_args(typing.get_type_hints(Stored)["name"]), Stored),
+    "timm": Streamed,
 }
-"""What `data` is by its `name`."""
+"""What `data` is by its `name`, where it is not told to stream."""
+STREAMABLE = typing.get_args(typing.get_type_hints(Streamed)["name"])
 _NARROWED: dict[type[object], dict[str, Any]] = {
     Bands: {
         "radii": tuple[Radius, ...],
@@ -113,7 +116,20 @@ _NARROWED: dict[type[object], dict[str, Any]] = {
         "seed": Seed,
         "holdout": Share,
     },
-    Stored: {"root": Root, "resolution": Positive | None, "holdout": Share},
+    Stored: {
+        "root": Root,
+        "resolution": Positive | None,
+        "holdout": Share,
+        "stream": bool,
+    },
+    Streamed: {
+        "root": Root,
+        "resolution": Positive,
+        "crop_pct": Annotated[float, Field(gt=0, le=1)],
+        "mean": tuple[Tone, Tone, Tone],
+        "std": tuple[Radius, Radius, Radius],
+        "holdout": Share,
+    },
     Search: {
         "seeds": Annotated[int, Field(ge=1, le=MAX_REPEATS)]
         | Annotated[tuple[Seed, ...], Field(min_length=1)],
@@ -175,7 +191,7 @@ def _tell(
     wrong: dict[str, set[tuple[int, ...]]] = {}
     for found in error.errors(include_url=False, include_input=False, include_context=False):
         name, *inner = found["loc"]
-        if found["type"] == "missing":
+        if found["type"] == "missing" and not inner:
             wanted = words(schema_of(cls)["properties"][name])
             mistakes.add(node.key, f"{prefix}{name} is missing; add `{name}: …`, {wanted}")
         elif found["type"] == "extra_forbidden":
@@ -184,6 +200,8 @@ def _tell(
         else:
             # A union names its branches in between the indices.
             indices = tuple(part for part in inner if isinstance(part, int))
+            if found["type"] == "missing":  # a list that is too short
+                indices = indices[:-1]
             wrong.setdefault(str(name), set()).add(indices)
     for name, places in wrong.items():
         schema = schema_of(cls)["properties"][name]

@@ -13,12 +13,12 @@ ROWS: dict[str, tuple[str, tuple[str, str]]] = {
     "unknown data set": (
         (
             "data: 'imagenet' is not a data set; there are: spectral, parquet, folder, cifar10, "
-            "cifar100"
+            "cifar100, timm"
         ),
         ("spectral", "»imagenet"),
     ),
     "data without a name": (
-        "data: name is missing; there are: spectral, parquet, folder, cifar10, cifar100",
+        "data: name is missing; there are: spectral, parquet, folder, cifar10, cifar100, timm",
         ("data: {name: spectral, ", "»data: {"),
     ),
     "data without a root": (

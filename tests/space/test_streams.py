@@ -1,0 +1,151 @@
+"""Streamed images in a space file: what may be said, and what is told of the rest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import jsonschema
+import pytest
+import ruamel.yaml
+
+from gmsearch.candidate import Stored, Streamed
+from gmsearch.space import Space, json_schema
+
+DATA = "{name: spectral, resolution: 32}"
+GOOD = {
+    "folder": (
+        "{name: folder, root: /x, resolution: 224, stream: true}",
+        Streamed(name="folder", root="/x", resolution=224),
+    ),
+    "numbers": (
+        (
+            "{name: parquet, root: /x, resolution: 32, stream: true, crop_pct: 1, "
+            "mean: [0.5, 0.5, 0], std: [1, 1, 0.2], holdout: 0.2}"
+        ),
+        Streamed(
+            name="parquet",
+            root="/x",
+            resolution=32,
+            crop_pct=1,
+            mean=(0.5, 0.5, 0),
+            std=(1, 1, 0.2),
+            holdout=0.2,
+        ),
+    ),
+    "timm": (
+        "{name: timm, dataset: torch/imagenet, root: /x, resolution: 64, splits: [train, val]}",
+        Streamed(
+            name="timm",
+            root="/x",
+            resolution=64,
+            dataset="torch/imagenet",
+            splits=("train", "val"),
+        ),
+    ),
+    "in memory": (
+        "{name: folder, root: /x, stream: false}",
+        Stored(name="folder", root="/x"),
+    ),
+}
+BAD = {
+    "no resolution": (
+        "data: resolution is missing; add `resolution: …`, an integer from 1",
+        "{name: folder, root: /x, stream: true}",
+        "»data",
+    ),
+    "a small set": (
+        "data.stream: cifar10 lives in memory; only folder, parquet, timm are streamed; remove it",
+        "{name: cifar10, root: /x, resolution: 32, stream: »true}",
+        None,
+    ),
+    "a generated set": (
+        (
+            "data.stream: spectral lives in memory; only folder, parquet, timm are streamed; "
+            "remove it"
+        ),
+        "{name: spectral, stream: »true}",
+        None,
+    ),
+    "a word": (
+        "data.stream: 'yes' is not true or false",
+        "{name: folder, root: /x, stream: »yes}",
+        None,
+    ),
+    "a key of streams": (
+        "data.crop_pct: is of use to streamed images only; add `stream: true`, or remove it",
+        "{name: folder, root: /x, »crop_pct: 0.9}",
+        None,
+    ),
+    "timm in memory": (
+        "data.stream: timm is always streamed; remove it",
+        "{name: timm, dataset: torch/cifar10, root: /x, resolution: 32, stream: »false}",
+        None,
+    ),
+    "timm without a data set": (
+        (
+            "data.dataset: is missing; give what timm.data.create_dataset takes, such as "
+            "torch/imagenet"
+        ),
+        "{name: timm, root: /x, resolution: 32}",
+        "»data",
+    ),
+    "a data set of a folder": (
+        "data.dataset: is of use to timm only, not to folder; remove it",
+        "{name: folder, root: /x, resolution: 32, stream: true, dataset: »x}",
+        None,
+    ),
+    "an order of its own": (
+        (
+            "data.dataset: wds/x comes in an order of its own, so that no holdout and no order of "
+            "a seed could be had of it; take the images as hfds/, torch/, folder or parquet"
+        ),
+        "{name: timm, root: /x, resolution: 32, dataset: »wds/x}",
+        None,
+    ),
+    "one split twice": (
+        "data.splits: ('train', 'train') are not two splits; name two",
+        "{name: timm, root: /x, resolution: 32, dataset: x, splits: »[train, train]}",
+        None,
+    ),
+    "a crop of more": (
+        "data.crop_pct: 1.1 is not a number above 0 to 1",
+        "{name: folder, root: /x, resolution: 32, stream: true, crop_pct: »1.1}",
+        None,
+    ),
+    "a mean of two": (
+        (
+            "data.mean: [0.5, 0.5] is not a list [a number from 0 to 1, a number from 0 to 1, "
+            "a number from 0 to 1]"
+        ),
+        "{name: folder, root: /x, resolution: 32, stream: true, mean: »[0.5, 0.5]}",
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_may_be_said(name: str, load: Callable[..., Space]) -> None:
+    """The data arrive as written, and the schema has nothing against the file."""
+    text, data = GOOD[name]
+    space = load((DATA, text))
+    yaml = ruamel.yaml.YAML(typ="safe", pure=True)
+    tree = json.loads(json.dumps(yaml.load(Path("space.yaml"))))
+
+    assert space.data == data
+    assert [
+        e.message for e in jsonschema.Draft202012Validator(json_schema()).iter_errors(tree)
+    ] == []
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_one_mistake_is_told_once_at_its_place(
+    name: str, told: Callable[..., list[str]], marked: Callable[..., list[str]]
+) -> None:
+    """Each gives one line, with its place, what is wrong and what is right."""
+    message, data, key = BAD[name]
+    edit = (f"data: {DATA}", f"{key or 'data'}: {data}")
+    (place,) = marked(edit)
+
+    assert told(edit) == [f"{place}: {message}"]
