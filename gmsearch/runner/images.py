@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gmsearch.bands import evaluate_bands
-from gmsearch.data import Dataset, load
+from gmsearch.bands import drawn_rows, evaluate_bands, evaluate_batches
+from gmsearch.data import Dataset, ImageStream, load
+from gmsearch.data.loader import evaluation_batches
 from gmsearch.errors import DataError
 from gmsearch.evaluate import Scores
 from gmsearch.trial import Plan, Progress
@@ -38,6 +40,15 @@ def tensors(data: Dataset, split: str) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(images.images), torch.from_numpy(images.labels)
 
 
+def first(data: Dataset, n: int) -> Tensor:
+    """Return the first evaluation images: uint8 (N, H, W, C)."""
+    images = data.evaluation
+    if isinstance(images, ImageStream):
+        rows = np.arange(min(n, len(images)))
+        return torch.cat([pixels for pixels, _ in evaluation_batches(images, rows=rows)])
+    return torch.from_numpy(images.images[:n])
+
+
 def evaluate(
     plan: Plan,
     data: Dataset,
@@ -47,6 +58,18 @@ def evaluate(
     only: Collection[str] | None = None,
 ) -> dict[str, Scores]:
     """Return the scores of every version of the images of one split, or only of some."""
+    images = getattr(data, split)
+    if isinstance(images, ImageStream):
+        return evaluate_batches(
+            model,
+            evaluation_batches(images, workers=_workers(plan)),
+            bands=plan.bands,
+            mean=data.mean,
+            std=data.std,
+            device=plan.device,
+            training=_drawn(plan, data),
+            only=only,
+        )
     images, labels = tensors(data, split)
     training, _ = tensors(data, "train")
     return evaluate_bands(
@@ -60,3 +83,23 @@ def evaluate(
         training=training,
         only=only,
     )
+
+
+def _drawn(plan: Plan, data: Dataset) -> Iterator[Tensor]:
+    """Yield the training images that batch-norm statistics are estimated on, once asked for."""
+    assert isinstance(data.train, ImageStream)
+    batches = [rows.numpy() for rows in drawn_rows(len(data.train))]
+    wanted, size = np.concatenate(batches), len(batches[0])
+    for pixels, _ in evaluation_batches(
+        data.train, workers=_workers(plan), batch_size=size, rows=wanted
+    ):
+        yield pixels
+
+
+def _workers(plan: Plan) -> int:
+    """Return how many processes decode ahead within the threads of a plan.
+
+    A GPU leaves them all to decoding. A network on the CPU takes one of them itself, and with a
+    single one it decodes in turn: a second process on one core is only slower.
+    """
+    return plan.threads if plan.device.startswith("cuda") else plan.threads - 1
