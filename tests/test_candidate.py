@@ -42,7 +42,7 @@ gates = st.builds(
     Gate,
     product=st.sampled_from(PRODUCTS),
     activation=st.sampled_from(ACTIVATIONS),
-    placement=st.lists(st.sampled_from(PLACEMENTS), min_size=1).map(tuple),
+    placement=st.lists(st.sampled_from(PLACEMENTS["gmnet"]), min_size=1).map(tuple),
     stages=st.one_of(st.just("all"), st.lists(st.integers(0, 1)).map(tuple)),
     kernel_size=st.sampled_from([1, 3, 5]),
 )
@@ -145,9 +145,10 @@ def test_difference_is_empty_exactly_for_equals(one: Gate, other: Gate) -> None:
 def test_presets_are_candidates_and_can_be_changed(name: str) -> None:
     """A preset is complete, and a value beside it stands before its own."""
     assert candidate_from({"preset": name}) == candidate_from(dict(PRESETS[name]))
-    changed = candidate_from({"preset": name, "gate": {"activation": "gelu"}})
-    assert difference(candidate_from({"preset": name}), changed) == {
-        "gate.activation": ("relu6", "gelu")
+    preset = candidate_from({"preset": name})
+    changed = candidate_from({"preset": name, "gate": {"activation": "silu"}})
+    assert difference(preset, changed) == {
+        "gate.activation": (plain(preset)["gate"]["activation"], "silu")
     }
 
 
@@ -177,8 +178,15 @@ def test_presets_are_candidates_and_can_be_changed(name: str) -> None:
         ({**TINY, "gate": {"kernel_size": 2}}, "gate.kernel_size", "odd"),
         ({**TINY, "gate": {"gate": 1}}, "gate.gate", "not a field"),
         ({**TINY, "width": 8}, "width", "not a field"),
-        ({"family": "resnet"}, "family", "gmnet, timm"),
+        ({"family": "resnet"}, "family", "gmnet, resnet18, mobilenetv2, timm"),
         ({"preset": "gmnet_s5"}, "preset", "gmnet_s1"),
+        ({"preset": "res18", "family": "gmnet"}, "preset", "res18 is a resnet18, not a gmnet"),
+        ({"family": "mobilenetv2", "widths": [8], "depths": [1]}, "widths", "MobileNetV2 has 7"),
+        ({"family": "resnet18", "widths": [8]}, "depths", "4 stages where widths has 1"),
+        ({"family": "resnet18", "kernel_size": 3}, "kernel_size", "not a field of ResNet18"),
+        ({"family": "resnet18", "gate": {"placement": "expand"}}, "gate.placement", "inner"),
+        ({"family": "mobilenetv2", "gate": {"stages": [7]}}, "gate.stages", "last stage, 6"),
+        ({**TINY, "gate": {"placement": "both"}}, "gate.placement", "input, expand, output"),
         ({"family": "timm"}, "name", "missing"),
         ({"family": "timm", "name": ""}, "name", "empty"),
     ],

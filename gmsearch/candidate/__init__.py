@@ -7,7 +7,7 @@ no block set to their default. Equal canonical forms have equal digests.
 
 from __future__ import annotations
 
-from gmsearch.candidate.arms import Arm, Recipe, arm_from, recipe_from
+from gmsearch.candidate.arms import RECIPES, Arm, Recipe, arm_from, recipe_from
 from gmsearch.candidate.canonical import canonical_json, difference, digest, plain
 from gmsearch.candidate.data import (
     DataSpec,
@@ -17,42 +17,68 @@ from gmsearch.candidate.data import (
     data_from,
     require_applicable,
 )
-from gmsearch.candidate.measured import Bands, bands_from
-from gmsearch.candidate.networks import (
+from gmsearch.candidate.gate import (
     ACTIVATIONS,
-    FAMILIES,
     PLACEMENTS,
-    PRESETS,
     PRODUCTS,
     Activation,
-    Candidate,
     Gate,
-    GmNet,
     Placement,
     Product,
+)
+from gmsearch.candidate.gmnet import GmNet
+from gmsearch.candidate.measured import Bands, bands_from
+from gmsearch.candidate.mobilenetv2 import MobileNetV2
+from gmsearch.candidate.networks import (
+    FAMILIES,
+    Candidate,
+    OwnNetwork,
     TimmModel,
     candidate_from,
+)
+from gmsearch.candidate.presets import PRESETS, PUBLISHED, Published, preset_family
+from gmsearch.candidate.resnet18 import ResNet18
+from gmsearch.candidate.timed import (
+    MODES,
+    TIMED_DTYPES,
+    TIMED_METRICS,
+    Condition,
+    Mode,
+    TimedDtype,
+    timed,
 )
 
 __all__ = [
     "ACTIVATIONS",
     "FAMILIES",
+    "MODES",
     "PLACEMENTS",
     "PRESETS",
     "PRODUCTS",
+    "PUBLISHED",
+    "RECIPES",
+    "TIMED_DTYPES",
+    "TIMED_METRICS",
     "Activation",
     "Arm",
     "Bands",
     "Candidate",
+    "Condition",
     "DataSpec",
     "Gate",
     "GmNet",
+    "MobileNetV2",
+    "Mode",
+    "OwnNetwork",
     "Placement",
     "Product",
+    "Published",
     "Recipe",
+    "ResNet18",
     "Spectral",
     "Stored",
     "Streamed",
+    "TimedDtype",
     "TimmModel",
     "arm_from",
     "bands_from",
@@ -62,6 +88,8 @@ __all__ = [
     "difference",
     "digest",
     "plain",
+    "preset_family",
     "recipe_from",
     "require_applicable",
+    "timed",
 ]

@@ -13,12 +13,23 @@ from typing import Annotated, Any, Literal
 
 import pydantic
 
-from gmsearch.candidate import FAMILIES, PRESETS, Candidate, plain
+from gmsearch.candidate import (
+    FAMILIES,
+    PRESETS,
+    RECIPES,
+    Candidate,
+    Recipe,
+    plain,
+    preset_family,
+)
 from gmsearch.space.mistakes import Mistakes, below, near_miss, shown, words
 from gmsearch.space.nodes import Node
 
 STRICT = pydantic.ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 """No value is bent into another type: `"8"` is a word, not 8."""
+
+ROWS = ("preset", "recipe")
+"""The keys that name a row of values, which stand where the file gives none."""
 
 Form = Any
 """A dataclass for a subtree, `Candidate` for the model, a type hint for a leaf."""
@@ -35,7 +46,7 @@ class Field:
 
 
 def fields_of(cls: type[Any]) -> Mapping[str, Field]:
-    """Return the keys of a dataclass's subtree; those of a GmNet include `preset`."""
+    """Return the keys of a dataclass's subtree; `preset` or `recipe` where rows have names."""
     hints = typing.get_type_hints(cls)
     fields = {}
     for field in dataclasses.fields(cls):
@@ -48,8 +59,10 @@ def fields_of(cls: type[Any]) -> Mapping[str, Field]:
             required=required,
             default=None if required else frozen(plain(default)),
         )
-    if cls is FAMILIES["gmnet"]:
-        fields["preset"] = Field(form=Literal[tuple(PRESETS)])
+    if presets := tuple(name for name in PRESETS if FAMILIES[preset_family(name)] is cls):
+        fields["preset"] = Field(form=Literal[presets])
+    if cls is Recipe:
+        fields["recipe"] = Field(form=Literal[tuple(RECIPES)])
     return fields
 
 

@@ -12,6 +12,7 @@ from gmsearch.candidate import FAMILIES, Bands, Candidate, Recipe
 from gmsearch.candidate import plain as listed
 from gmsearch.space.domains import MAX_STEPS
 from gmsearch.space.forms import (
+    ROWS,
     Form,
     descriptions,
     element,
@@ -20,6 +21,7 @@ from gmsearch.space.forms import (
     leaf_schema,
     misfit,
 )
+from gmsearch.space.fairness import tunable, value_schema
 from gmsearch.space.goals import METRICS
 from gmsearch.space.sections import (
     DATA,
@@ -30,7 +32,7 @@ from gmsearch.space.sections import (
     Name,
     schema_of,
 )
-from gmsearch.space.settings import SELECTING, Resources, Search
+from gmsearch.space.settings import SELECTING, Choosing, Match, Resources, Search
 from gmsearch.space.tree import DOMAIN_KEYS, LABEL
 
 Schema = dict[str, Any]
@@ -73,6 +75,8 @@ def json_schema() -> Schema:
         "objectives": {**_by_metric({"enum": list(get_args(Direction))}), "minProperties": 1},
         "constraints": _by_metric({**_section(Bounds), "minProperties": 1}),
         "search": _search(),
+        "tune": _tune(),
+        "match": _match(),
         "resources": _section(Resources),
     }
     return {
@@ -129,7 +133,7 @@ class _Sites:
             family = key == "family"  # the one leaf that takes no domain
             place = leaf_schema(field.form) if family else self.site(f"{prefix}.{key}", field.form)
             default = (
-                {} if field.required or key == "preset" else {"default": listed(field.default)}
+                {} if field.required or key in ROWS else {"default": listed(field.default)}
             )
             about = {"description": said[key]} if key in said else {}
             properties[key] = {**place, **about, **default}
@@ -139,10 +143,10 @@ class _Sites:
             "properties": properties,
             "additionalProperties": False,
         }
+        if cls in FAMILIES.values() and cls is not FAMILIES["gmnet"]:
+            required = ["family", *required]  # a tree without family and preset is a GmNet
         if "preset" in properties:
             return {**whole, "anyOf": [{"required": required}, {"required": ["preset"]}]}
-        if cls is FAMILIES["timm"]:
-            required = ["family", *required]  # a tree without a family is a GmNet
         return {**whole, "required": required}
 
 
@@ -202,6 +206,21 @@ def _search() -> Schema:
         "then": candidates,
         "else": {"not": candidates},
     }
+
+
+def _tune() -> Schema:
+    section, said = _section(Choosing), descriptions(Recipe)
+    leaves = {
+        name: {**value_schema(form), **({"description": said[name]} if name in said else {})}
+        for name, form in tunable().items()
+    }
+    named = [{"required": [name]} for name in leaves]
+    return {**section, "properties": {**leaves, **section["properties"]}, "anyOf": named}
+
+
+def _match() -> Schema:
+    costs = [{"required": [name]} for name in ("flops", "params")]
+    return {**_section(Match), "oneOf": costs}
 
 
 def _by_metric(part: Schema) -> Schema:

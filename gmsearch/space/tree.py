@@ -10,10 +10,11 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
-from gmsearch.candidate import FAMILIES, Candidate
+from gmsearch.candidate import FAMILIES, PRESETS, Candidate, preset_family
 from gmsearch.errors import FieldError
 from gmsearch.space.domains import Choice, Condition, Domain, Float, Int, Slot, Tree
 from gmsearch.space.forms import (
+    ROWS,
     Form,
     element,
     fields_of,
@@ -69,6 +70,7 @@ class TreeReader:
         """Start with no parameter."""
         self._mistakes = mistakes
         self.drafts: dict[str, Draft] = {}
+        self._of_presets: list[str] = []
 
     def read(
         self, node: Node, form: Form, path: str, inside: tuple[Condition, ...] | None = ()
@@ -98,6 +100,8 @@ class TreeReader:
         if cls is None:
             return BROKEN
         fields = fields_of(cls)
+        if any(key in node.mapping for key in ROWS if key in fields):
+            self._of_presets.append(f"{path}.")
         tree: dict[str, Tree] = {}
         for key, child in node.mapping.items():
             if key not in fields:
@@ -106,21 +110,21 @@ class TreeReader:
             value = self.read(child, fields[key].form, f"{path}.{key}", inside)
             if value is not BROKEN:
                 tree[key] = value
-        if "preset" in node.mapping:
-            return tree
+        if f"{path}.".startswith(tuple(self._of_presets)):
+            return tree  # what is not given is the preset's
         meant = {closest(key, fields) for key in node.mapping if key not in fields}
         for key, field in fields.items():
             if field.required and key not in {*node.mapping, *meant}:
                 self._mistakes.add(
                     node.key, f"{path}: {key} is missing; add `{key}: …`{_or_preset(fields)}"
                 )
-        defaults = {k: f.default for k, f in fields.items() if k != "preset" and not f.required}
+        defaults = {k: f.default for k, f in fields.items() if k not in ROWS and not f.required}
         return {**defaults, **tree}
 
     def _family(self, node: Node, path: str) -> type[Any] | None:
         family = node.mapping.get("family")
         if family is None:
-            return FAMILIES["gmnet"]
+            return self._family_of_preset(node, path)
         name = family.value
         if domain_kind(family):
             self._mistakes.add(
@@ -136,6 +140,24 @@ class TreeReader:
             )
             return None
         return FAMILIES[name]
+
+    def _family_of_preset(self, node: Node, path: str) -> type[Any] | None:
+        """Return the family that the presets named have in common; a GmNet where none is."""
+        preset = node.mapping.get("preset")
+        named = preset.plain() if preset is not None else None
+        if isinstance(named, dict):
+            named = named.get("choice")
+        options = named if isinstance(named, tuple) else (named,)
+        meant = [o if o in PRESETS else closest(o, PRESETS) for o in map(str, options)]
+        families = dict.fromkeys(preset_family(name) for name in meant if name is not None)
+        if preset is not None and len(families) > 1:
+            self._mistakes.add(
+                preset.key,
+                f"{path}.preset: these are presets of {' and '.join(families)}; "
+                "write `model: {choice: {LABEL: {preset: …}, …}}`",
+            )
+            return None
+        return FAMILIES[next(iter(families), "gmnet")]
 
     def _unknown_key(self, node: Node, key: str, path: str, cls: type[Any]) -> None:
         known = fields_of(cls)

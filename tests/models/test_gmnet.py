@@ -14,7 +14,9 @@ from gmsearch.candidate import ACTIVATIONS, PLACEMENTS, PRODUCTS, Gate, GmNet, c
 from gmsearch.models import build
 from gmsearch.models.gmnet import Block
 
-PLACES = [subset for size in (1, 2, 3) for subset in itertools.combinations(PLACEMENTS, size)]
+PLACES = [
+    subset for size in (1, 2, 3) for subset in itertools.combinations(PLACEMENTS["gmnet"], size)
+]
 FUNCTIONS = {
     "identity": lambda h: h,
     "relu": F.relu,
