@@ -19,6 +19,7 @@ from gmsearch.candidate import (
     data_from,
     digest,
     plain,
+    timed,
 )
 
 MEASUREMENT_VERSION = 1
@@ -26,8 +27,6 @@ MEASUREMENT_VERSION = 1
 
 STATIC_METRICS = ("params", "flops", "elementwise_ops", "activation_elements")
 """Known before training, from the candidate alone."""
-TIMED_METRICS = ("latency_ms",)
-"""Measured alone on the device, before training."""
 SPLIT_METRICS = ("top1", "top5", "loss", "nodc")
 """Measured after training, beside the band metrics, on every split."""
 HOLDOUT = "holdout."
@@ -110,7 +109,7 @@ class Constraint:
     @property
     def timed(self) -> bool:
         """Whether it can be judged before training, by timing."""
-        return self.metric in TIMED_METRICS
+        return timed(self.metric) is not None
 
     def excess(self, value: float, baseline: float | None) -> float:
         """Return by how much `value` breaks the bounds, in the metric's unit; <= 0 is feasible.
@@ -172,11 +171,14 @@ class Plan:
     split: str = "evaluation"
     """Of a measure: the split."""
     wanted: tuple[str, ...] = ()
-    """Of a measure: the versions of the images, by the names of their metrics."""
+    """Of a measure: the versions of the images, by the names of their metrics. Of a timing: the
+    metrics, whose names say under which conditions."""
 
     @property
     def request(self) -> str:
-        """What a measure asks for, apart from the trial it asks it of."""
+        """What a measure or a timing asks for, apart from what it asks it of."""
+        if self.kind == "timing":
+            return digest({"wanted": self.wanted})
         protocol = self.bands.protocol
         return digest({"protocol": protocol, "split": self.split, "wanted": self.wanted})
 
@@ -270,12 +272,12 @@ def record_of(
         ended = {"metrics": metrics} if failure is None else {"failure": failure, "error": error}
         of: dict[str, Any] = {"digest": plan.arm.candidate.digest}
         if plan.kind == "measure":
-            protocol = plan.bands.protocol
-            of = {"request": plan.request, "split": plan.split, "protocol": protocol}
+            of = {"split": plan.split, "protocol": plan.bands.protocol}
         tree: dict[str, Any] = plain(
             {
                 "record": plan.kind,
                 "key": plan.key,
+                "request": plan.request,
                 **of,
                 "device": plan.device,
                 "seconds": seconds,

@@ -13,6 +13,7 @@ from rich.table import Column
 from rich.text import Text
 
 from gmsearch import trial
+from gmsearch.candidate import timed
 from gmsearch.space import Space
 from gmsearch.trial import HOLDOUT, Plan
 
@@ -175,7 +176,8 @@ class _Best:
         self._space = space
         self._objective = space.objectives[0]
         prefix = HOLDOUT if space.selects() else ""
-        static = self._objective.metric in (*trial.STATIC_METRICS, *trial.TIMED_METRICS)
+        metric = self._objective.metric
+        static = metric in trial.STATIC_METRICS or timed(metric) is not None
         self._metric = self._objective.metric if static else prefix + self._objective.metric
         self._values: dict[str, list[float]] = {}
         self._names: dict[str, str] = {}
@@ -208,9 +210,10 @@ def outcome(space: Space, record: Mapping[str, Any]) -> str:
         return f"FAILED ({record['failure']}) {last[-1]}"
     metrics = record["metrics"]
     if record["record"] == "timing":
-        interval = f"{metrics['latency_ms.low']:.3g} to {metrics['latency_ms.high']:.3g}"
+        name = next(name for name in metrics if name.startswith("latency_ms"))
+        interval = f"{metrics[f'{name}.low']:.3g} to {metrics[f'{name}.high']:.3g}"
         note = ", disturbed" if record.get("disturbed") else ""
-        return f"{metrics['latency_ms']:.3g} ms ({interval}{note})"
+        return f"{name} {metrics[name]:.3g} ({interval}{note})"
     names = [o.metric for o in space.objectives if o.metric not in trial.STATIC_METRICS]
     if record["record"] == "measure":
         names = [name for name in metrics if not name.startswith("majority.")]

@@ -9,14 +9,13 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
-from gmsearch.candidate import Arm, Candidate, GmNet, digest
+from gmsearch.candidate import Arm, Candidate, GmNet, digest, timed
 from gmsearch.cost import cost
 from gmsearch.ledger import Records
 from gmsearch.space import Space
 from gmsearch.trial import (
     HOLDOUT,
     STATIC_METRICS,
-    TIMED_METRICS,
     Constraint,
     State,
     trial_key,
@@ -50,8 +49,9 @@ class Judge:
         self.records = records
         self.baseline = space.arm(space.baseline) if space.baseline is not None else None
         wanted = [o.metric for o in space.objectives] + [c.metric for c in space.constraints]
-        self.timed = any(metric in TIMED_METRICS for metric in wanted)
-        self._timings: dict[str, Mapping[str, Any]] = {}
+        self.timed = tuple(metric for metric in dict.fromkeys(wanted) if timed(metric))
+        """The metrics of objectives and constraints that are measured by timing."""
+        self._timings: dict[str, dict[str, Mapping[str, Any]]] = {}
         self._timings_read = 0
 
     def static(self, candidate: Candidate) -> Mapping[str, float]:
@@ -59,30 +59,26 @@ class Judge:
         return static_cost(candidate, classes=self.facts.classes, resolution=self.facts.resolution)
 
     def known(self, arm: Arm) -> dict[str, float]:
-        """Return all that is known of `arm` before training: static metrics, and its latency."""
-        timing = self.records_of_timing().get(self.timing_key(arm), {})
-        measured = timing.get("metrics", {})
-        latency = {name: measured[name] for name in TIMED_METRICS if name in measured}
-        return {**self.static(arm.candidate), **latency}
+        """Return all that is known of `arm` before training: static metrics, and timed ones."""
+        measured = self.timing(arm)
+        found = {name: measured[name] for name in self.timed if name in measured}
+        return {**self.static(arm.candidate), **found}
 
     def violations(self, arm: Arm) -> dict[str, float]:
         """Return by how much `arm` breaks each constraint that can be judged before training.
 
-        A latency breaks its bound only if the lower end of its interval does. A latency that
-        could not be measured is not judged here.
+        A timed metric breaks its bound only if its whole interval does. One that could not be
+        measured is not judged here.
         """
         found = {}
         for constraint in self.space.constraints:
-            value = self._value(constraint, arm)
-            if value is None:
-                continue
-            excess = constraint.excess(value, self._baseline_value(constraint))
-            if excess > 0:
+            excess = self._excess(constraint, arm)
+            if excess is not None and excess > 0:
                 found[constraint.metric] = excess
         return found
 
     def timing_key(self, arm: Arm) -> str:
-        """Return what a latency belongs to: the candidate, and all that a clock could see."""
+        """Return what a timing belongs to: the candidate, and all that a clock could see."""
         return digest(
             {
                 "candidate": arm.candidate.digest,
@@ -109,7 +105,7 @@ class Judge:
         Trained metrics are of the holdout where the method selects. None where a seed is missing.
         """
         known = self.known(arm)
-        if metric in known or metric in (*STATIC_METRICS, *TIMED_METRICS):
+        if metric in known or metric in STATIC_METRICS or timed(metric):
             return known.get(metric)
         return self._mean(arm, f"{HOLDOUT}{metric}" if self.space.selects() else metric)
 
@@ -117,11 +113,11 @@ class Judge:
         """Return by how much `arm` breaks each constraint; <= 0 where it holds or is not known."""
         found = []
         for constraint in self.space.constraints:
-            value = self._value(constraint, arm)
-            if value is None and not constraint.timed:
-                value = self.objective(arm, constraint.metric)
-            baseline = self._baseline_value(constraint)
-            found.append(0.0 if value is None else constraint.excess(value, baseline))
+            excess = self._excess(constraint, arm)
+            value = self.objective(arm, constraint.metric) if excess is None else None
+            if value is not None:
+                excess = constraint.excess(value, self._baseline_value(constraint))
+            found.append(excess or 0.0)
         return tuple(found)
 
     def _mean(self, arm: Arm, metric: str) -> float | None:
@@ -138,23 +134,35 @@ class Judge:
         ]
         return statistics.fmean(values) if len(values) == len(trials) else None
 
-    def records_of_timing(self) -> dict[str, Mapping[str, Any]]:
-        """Return the last timing record by key."""
-        fresh = self.records.timings[self._timings_read :]
-        self._timings |= {timing["key"]: timing for timing in fresh}
-        self._timings_read += len(fresh)
-        return self._timings
+    def timing(self, arm: Arm) -> Mapping[str, float]:
+        """Return all that was measured by timing `arm`, each timing under its own conditions."""
+        found: dict[str, float] = {}
+        for record in self._timings_of(self.timing_key(arm)).values():
+            found |= record.get("metrics", {})
+        return found
 
-    def _value(self, constraint: Constraint, arm: Arm) -> float | None:
+    def last_timing(self, key: str, request: str) -> Mapping[str, Any] | None:
+        """Return the record of the last attempt at a timing."""
+        return self._timings_of(key).get(request)
+
+    def _timings_of(self, key: str) -> Mapping[str, Mapping[str, Any]]:
+        """Return the last records of one key, by request."""
+        for record in self.records.timings[self._timings_read :]:
+            self._timings.setdefault(record["key"], {})[record.get("request", "")] = record
+        self._timings_read = len(self.records.timings)
+        return self._timings.get(key, {})
+
+    def _excess(self, constraint: Constraint, arm: Arm) -> float | None:
+        """Return by how much a metric known before training breaks its bounds, None if unknown.
+
+        Of a timed one, what is least over its interval.
+        """
+        name, baseline = constraint.metric, self._baseline_value(constraint)
         if constraint.static:
-            return self.static(arm.candidate)[constraint.metric]
-        if constraint.timed:
-            timing = self.records_of_timing().get(self.timing_key(arm), {})
-            metrics = timing.get("metrics")
-            if isinstance(metrics, dict):
-                value: float = metrics[f"{constraint.metric}.low"]
-                return value
-        return None
+            return constraint.excess(self.static(arm.candidate)[name], baseline)
+        measured = self.timing(arm) if constraint.timed else {}
+        ends = (measured.get(end) for end in (name, f"{name}.low", f"{name}.high"))
+        return min((constraint.excess(v, baseline) for v in ends if v is not None), default=None)
 
     def _baseline_value(self, constraint: Constraint) -> float | None:
         return None if self.baseline is None else self.objective(self.baseline, constraint.metric)

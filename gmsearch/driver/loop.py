@@ -130,7 +130,7 @@ class Driver:
     def _recorded(self, plan: Plan) -> Mapping[str, Any] | None:
         """Return the record of this attempt; a neighbour's end may have taken it in before."""
         if plan.kind == "timing":
-            record = self._judge.records_of_timing().get(plan.key)
+            record = self._judge.last_timing(plan.key, plan.request)
         elif plan.kind == "measure":
             record = self._ledger.records.last_measure(plan.key, plan.request)
         else:

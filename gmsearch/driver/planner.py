@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,20 +35,21 @@ class Planner:
         return self._measures.lost
 
     def timings(self, arms: Arms) -> list[Plan]:
-        """Return the timings that are due, the baseline's first; none where none is asked for."""
-        if not self._judge.timed:
-            return []
+        """Return the timings that are due, the baseline's first: what was not measured before."""
         wanted = list(arms.values())
         baseline = self._judge.space.baseline
         if self._judge.baseline is not None and baseline is not None:
             wanted.insert(0, (self._judge.baseline, baseline))
-        done = self._judge.records_of_timing()
         plans: dict[str, Plan] = {}
         for arm, params in wanted:
-            key = self._judge.timing_key(arm)
-            attempt = _next_attempt(done.get(key))
-            if attempt is not None and key not in plans:
-                plans[key] = self._plan("timing", key, arm, params, seed=0, attempt=attempt)
+            key, measured = self._judge.timing_key(arm), self._judge.timing(arm)
+            missing = tuple(name for name in self._judge.timed if name not in measured)
+            if not missing or key in plans:
+                continue
+            plan = dataclasses.replace(self._plan("timing", key, arm, params), wanted=missing)
+            attempt = _next_attempt(self._judge.last_timing(key, plan.request))
+            if attempt is not None:
+                plans[key] = dataclasses.replace(plan, attempt=attempt)
         return list(plans.values())
 
     def trials(self, arms: Arms) -> list[Plan]:
@@ -59,7 +61,8 @@ class Planner:
                 trial = self._judge.records.trials.get(key)
                 attempt = _next_attempt(trial.to_json() if trial else None)
                 if attempt is not None:
-                    plans.append(self._plan("trial", key, arm, params, seed=seed, attempt=attempt))
+                    plan = self._plan("trial", key, arm, params)
+                    plans.append(dataclasses.replace(plan, seed=seed, attempt=attempt))
         return plans
 
     def measures(self, arms: Arms) -> list[Plan]:
@@ -78,23 +81,20 @@ class Planner:
             if _next_attempt(records.last_measure(plan.key, plan.request)) is not None
         ]
 
-    def _plan(
-        self, kind: Any, key: str, arm: Arm, params: Assignment, *, seed: int, attempt: int
-    ) -> Plan:
+    def _plan(self, kind: Any, key: str, arm: Arm, params: Assignment) -> Plan:
         space = self._judge.space
         return Plan(
             kind=kind,
             key=key,
             arm=arm,
             params=params,
-            seed=seed,
+            seed=0,
             data=space.data,
             data_identity=self._judge.facts.data_identity,
             bands=space.bands,
             device=self._judge.facts.device,
             threads=space.resources.cpus,
             study_dir=self._folder,
-            attempt=attempt,
             run=self._run,
             known=self._judge.known(arm),
         )

@@ -125,7 +125,7 @@ class Records:
 def _identity(tree: Mapping[str, Any]) -> Identity:
     failure = tree.get("failure")
     retried = failure is not None and Failure(failure).retried
-    key = tree["key"] + tree["request"] if tree["record"] == "measure" else tree["key"]
+    key = tree["key"] + tree.get("request", "")
     return tree["record"], key, int(tree.get("attempt", 1)), retried
 
 

@@ -9,7 +9,7 @@ from gmsearch import stats
 from gmsearch.report.facts import ArmFacts, StudyFacts
 from gmsearch.report.metrics import Metric, is_trained
 from gmsearch.stats import Paired, Summary
-from gmsearch.trial import STATIC_METRICS, TIMED_METRICS
+from gmsearch.trial import STATIC_METRICS
 
 TOO_SMALL = "n too small"
 """The verdict where no data whatever could reach 0.05 with so few seeds."""
@@ -52,7 +52,7 @@ class Cost:
     arm: ArmFacts
     value: float | None
     interval: tuple[float, float] | None
-    """Of the timing blocks, for a latency."""
+    """Of the timing blocks, for a latency or a throughput."""
     difference: float | None
     """To the baseline."""
     difference_interval: tuple[float, float] | None
@@ -90,19 +90,22 @@ def ablate(study: StudyFacts) -> AblationFacts:
     measured = {name for arm in study.arms for trial in arm.trials.values() for name in trial}
     objectives = [objective.metric for objective in study.space.objectives]
     wanted = dict.fromkeys(
-        ["top1", "nodc", *study.space.bands.metrics, *filter(is_trained, objectives)]
+        [
+            *("top1", "nodc"),
+            *study.space.bands.metrics,
+            *filter(is_trained, objectives),
+            *study.later_bands,
+        ]
     )
     names = [name for name in wanted if name in measured]
     changes = [c for side in _sides(names) for c in _sign_changes(study, side)]
-    timed = [n for n in TIMED_METRICS if any(arm.cost(n) is not None for arm in study.arms)]
+    asked = [*objectives, *(c.metric for c in study.space.constraints), "latency_ms"]
+    timed = {name for arm in study.arms for name in arm.timings}
+    costs = (*STATIC_METRICS, *(name for name in dict.fromkeys(asked) if name in timed))
     return AblationFacts(
         study=study,
         blocks=tuple(_block(study, name, changes) for name in names),
-        costs=tuple(
-            _cost_block(study, name)
-            for name in (*STATIC_METRICS, *timed)
-            if name in measured or name in timed
-        ),
+        costs=tuple(_cost_block(study, name) for name in costs if name in measured | timed),
         sign_changes=tuple(changes),
     )
 
@@ -156,11 +159,14 @@ def _verdict(metric: Metric, pair: Paired | None, p: float | None, *, decidable:
     return "better" if (pair.difference > 0) == metric.maximize else "worse"
 
 
-def _sides(names: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return the versions that lost the low frequencies, and those that lost the high ones."""
+def _sides(names: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+    """Return the versions that lost the low frequencies, the high ones, and the mean alone.
+
+    Under whatever protocol they were measured.
+    """
     low = [name for name in names if name.startswith(("low@", "band@0:"))]
     high = [n for n in names if n not in low and n.startswith(("high@", "band@"))]
-    return high, low
+    return high, low, [name for name in names if name.startswith("nodc")]
 
 
 def _sign_changes(study: StudyFacts, names: Sequence[str]) -> list[SignChange]:
@@ -203,6 +209,7 @@ def _cost_block(study: StudyFacts, name: str) -> CostBlock:
 
 
 def _interval(arm: ArmFacts, name: str) -> tuple[float, float] | None:
-    if name not in TIMED_METRICS or arm.latency is None:
+    found = arm.timings.get(name)
+    if found is None or found.low is None or found.high is None:
         return None
-    return arm.latency.low, arm.latency.high
+    return found.low, found.high

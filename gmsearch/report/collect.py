@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gmsearch.candidate import canonical_json
+from gmsearch.candidate import canonical_json, timed
 from gmsearch.ledger import Records
-from gmsearch.report.facts import ArmFacts, DataFacts, Latency, Outcome, StudyFacts, Timings
+from gmsearch.report.facts import ArmFacts, DataFacts, Outcome, StudyFacts, Timed, Timings
 from gmsearch.space import Space
 from gmsearch.trial import State, TrialRecord
 
@@ -50,6 +50,10 @@ def _arms(
     asked = {ask["arm"]: number for number, ask in reversed(list(enumerate(records.asks)))}
     order = sorted(groups, key=lambda arm: (arm != baseline, asked.get(arm, len(asked))))
     arms = []
+
+    def measured(trial: TrialRecord) -> Mapping[str, float]:
+        return records.metrics(trial, space.bands)
+
     for digest in order:
         group = groups[digest]
         latest = {trial.seed: trial for trial in group if trial.state is State.COMPLETE}
@@ -64,8 +68,8 @@ def _arms(
                 baseline=digest == baseline,
                 activation=gate.get("activation"),
                 keys={seed: latest[seed].key for seed in seeds},
-                trials={seed: latest[seed].metrics for seed in seeds},
-                latency=timings.by_candidate.get(group[0].digest) if timings else None,
+                trials={seed: measured(latest[seed]) for seed in seeds},
+                timings=timings.by_candidate.get(group[0].digest, {}) if timings else {},
             )
         )
     return tuple(arms)
@@ -83,25 +87,34 @@ def _shortened(arms: Sequence[ArmFacts]) -> tuple[str, tuple[ArmFacts, ...]]:
 
 
 def _timings(records: Iterable[Mapping[str, Any]]) -> Timings | None:
-    done = [record for record in records if "latency_ms" in record.get("metrics", {})]
+    done = [record for record in records if record.get("metrics")]
     if not done:
         return None
     setup = _setup(done[-1])
     alike = [record for record in done if _setup(record) == setup]
+    by_candidate: dict[str, dict[str, Timed]] = {}
+    for record in alike:
+        by_candidate.setdefault(record["digest"], {}).update(_timed(record))
     return Timings(
         device=str(done[-1]["device"]),
         protocol={k: v for k, v in done[-1]["protocol"].items() if k not in _OF_CANDIDATE},
-        by_candidate={
-            record["digest"]: Latency(
-                value=record["metrics"]["latency_ms"],
-                low=record["metrics"]["latency_ms.low"],
-                high=record["metrics"]["latency_ms.high"],
-                disturbed=bool(record.get("disturbed", False)),
-            )
-            for record in alike
-        },
+        by_candidate=by_candidate,
         otherwise=len(done) - len(alike),
     )
+
+
+def _timed(record: Mapping[str, Any]) -> dict[str, Timed]:
+    metrics = record["metrics"]
+    return {
+        name: Timed(
+            value=value,
+            low=metrics.get(f"{name}.low"),
+            high=metrics.get(f"{name}.high"),
+            disturbed=bool(record.get("disturbed", False)),
+        )
+        for name, value in metrics.items()
+        if timed(name)
+    }
 
 
 def _setup(record: Mapping[str, Any]) -> str:
@@ -138,7 +151,7 @@ def _outcomes(
     for (state, failure), group in sorted(found.items()):
         reason = _reason(failure, [trial.error for trial in group])
         outcomes.append(Outcome(state=state, count=len(group), of="trials", reason=reason))
-    last = {record["key"]: record for record in records.timings}
+    last = {(record["key"], record.get("request")): record for record in records.timings}
     lost = [record for record in last.values() if "failure" in record]
     if lost:
         reason = _reason(lost[0]["failure"], [record.get("error") for record in lost])

@@ -21,7 +21,7 @@ _ABLATION = (
 
 
 def ablation_csv(facts: AblationFacts) -> str:
-    """Return one row per metric and arm; low and high are the interval of a latency."""
+    """Return one row per metric and arm; low and high are the interval of a timed metric."""
     rows: list[dict[str, Value]] = []
     for block in facts.blocks:
         for row in block.rows:
@@ -63,7 +63,9 @@ def front_csv(facts: FrontFacts) -> str:
     columns = ["arm", "label", "baseline", "n", "on_front", "knee", "probability", "left_out"]
     for name in metrics:
         columns += [name, f"{name}.sd"]
-    columns += ["latency_ms.low", "latency_ms.high"] if "latency_ms" in metrics else []
+    measured = {name for point in facts.points for name in point.arm.timings}
+    intervals = [name for name in metrics if name in measured]
+    columns += [f"{name}.{end}" for name in intervals for end in ("low", "high")]
     rows: list[dict[str, Value]] = []
     for point in facts.points:
         found = _arm(point.arm)
@@ -73,9 +75,10 @@ def front_csv(facts: FrontFacts) -> str:
             for metric, summary in ((axis.shown, shown), (axis.metric, judged)):
                 if summary is not None:
                     found |= {metric.name: summary.mean, f"{metric.name}.sd": summary.sd}
-        if "latency_ms" in metrics and point.arm.latency is not None:
-            latency = point.arm.latency
-            found |= {"latency_ms.low": latency.low, "latency_ms.high": latency.high}
+        for name in intervals:
+            if name in point.arm.timings:
+                timing = point.arm.timings[name]
+                found |= {f"{name}.low": timing.low, f"{name}.high": timing.high}
         rows.append(found)
     rows += [{**_arm(arm), "n": len(arm.trials), "left_out": why} for arm, why in facts.left_out]
     return _csv(columns, rows)

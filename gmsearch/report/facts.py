@@ -9,31 +9,32 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from gmsearch.report.metrics import Metric, is_trained, metric
+from gmsearch.candidate import timed
+from gmsearch.report.metrics import Metric, is_band, is_trained, metric
 from gmsearch.space import Space
 from gmsearch.stats import Summary, summarise
 from gmsearch.trial import HOLDOUT
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Latency:
-    """Milliseconds of one batch, with the 95 % interval of its timing blocks."""
+class Timed:
+    """One number of a timing, with the 95 % interval of its blocks; of a memory, none."""
 
     value: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     disturbed: bool
     """Whether the reference drifted or other processes were at work meanwhile."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Timings:
-    """The latencies that may be compared: those measured in the way of the latest."""
+    """The timings that may be compared: those measured in the way of the latest."""
 
     device: str
     protocol: Mapping[str, Any]
-    by_candidate: Mapping[str, Latency]
-    """Digest of the candidate -> its latency."""
+    by_candidate: Mapping[str, Mapping[str, Timed]]
+    """Digest of the candidate -> metric -> what was measured."""
     otherwise: int
     """How many timings were left out, because they were measured in another way."""
 
@@ -68,14 +69,15 @@ class ArmFacts:
     """Seed -> key of the trial."""
     trials: Mapping[int, Mapping[str, float]]
     """Seed -> metrics."""
-    latency: Latency | None
+    timings: Mapping[str, Timed]
+    """Metric -> what timing the candidate gave."""
 
     def by_seed(self, name: str) -> dict[int, float]:
         """Return seed -> value of a metric, for the seeds that have it."""
         return {seed: m[name] for seed, m in self.trials.items() if name in m}
 
     def summary(self, name: str) -> Summary | None:
-        """Return mean, sd and n of a metric; the latency has n 1 and no sd; None if unmeasured."""
+        """Return mean, sd and n of a metric; a timed one has n 1 and no sd; None if unmeasured."""
         if not is_trained(name):
             value = self.cost(name)
             return None if value is None else Summary(mean=value, sd=None, n=1)
@@ -88,9 +90,9 @@ class ArmFacts:
         return None if found is None else found.mean
 
     def cost(self, name: str) -> float | None:
-        """Return what belongs to the candidate and not to a seed: a static metric or latency."""
-        if name == "latency_ms":
-            return None if self.latency is None else self.latency.value
+        """Return what belongs to the candidate, not to a seed: a static metric or a timed one."""
+        if timed(name):
+            return self.timings[name].value if name in self.timings else None
         return next(iter(self.by_seed(name).values()), None)
 
 
@@ -134,6 +136,13 @@ class StudyFacts:
         """The arms with at least one trial that completed."""
         return tuple(arm for arm in self.arms if arm.trials)
 
+    @property
+    def later_bands(self) -> tuple[str, ...]:
+        """What was measured of bands beyond the space's own, by `gmsearch measure`."""
+        names = {name for arm in self.arms for metrics in arm.trials.values() for name in metrics}
+        beyond = names - set(self.space.bands.metrics)
+        return tuple(sorted(filter(is_band, beyond), key=_place))
+
     def metric(self, name: str) -> Metric:
         """Return how a metric is shown in this study."""
         return metric(name, self.space.objectives, self.data.evaluation)
@@ -144,3 +153,10 @@ class StudyFacts:
         A method that selects by what it saw is shown the holdout; its front is judged there.
         """
         return HOLDOUT + name if self.space.selects() and is_trained(name) else name
+
+
+def _place(name: str) -> tuple[str, list[float], bool, str]:
+    """Return where a band stands: by protocol, then by radius, low before high."""
+    bare, _, protocol = name.partition("[")
+    side, _, radii = bare.partition("@")
+    return protocol, [float(radius) for radius in radii.split(":") if radius], side == "high", side

@@ -11,7 +11,7 @@ from gmsearch import pareto
 from gmsearch.report.facts import ArmFacts, StudyFacts
 from gmsearch.report.metrics import Metric
 from gmsearch.stats import Summary, summarise
-from gmsearch.trial import TIMED_METRICS, Constraint
+from gmsearch.trial import Constraint
 
 DRAWS = 1000
 """Bootstrap draws behind the probability of being on the front."""
@@ -147,14 +147,15 @@ def _seeds(axes: Sequence[Axis], arm: ArmFacts) -> list[int]:
 
 
 def _broken(study: StudyFacts, constraint: Constraint, arm: ArmFacts) -> str | None:
-    """Return how an arm breaks a constraint. A latency does only with its whole interval."""
+    """Return how an arm breaks a constraint. A timed one it does only with its whole interval."""
     name = study.chosen_by(constraint.metric)
     value = arm.mean(name)
     if value is None:
         return f"{constraint} cannot be judged: {name} not measured"
     possible = [value]
-    if constraint.timed and arm.latency is not None:
-        possible += [arm.latency.low, arm.latency.high]
+    if name in arm.timings:
+        ends = (arm.timings[name].low, arm.timings[name].high)
+        possible += [end for end in ends if end is not None]
     baseline = study.baseline.mean(name) if study.baseline is not None else None
     excess = min(constraint.excess(v, baseline) for v in possible)
     split = " on the holdout" if name != constraint.metric else ""
@@ -207,8 +208,9 @@ def _probabilities(axes: Sequence[Axis], arms: Sequence[ArmFacts]) -> list[float
         for j, axis in enumerate(axes):
             trained, name = axis.metric.trained, axis.metric.name
             values[rows, i, j] = [arm.trials[s][name] for s in own] if trained else arm.mean(name)
-            if name in TIMED_METRICS and arm.latency is not None:
-                noise[i, j] = (arm.latency.high - arm.latency.low) / (2 * _NORMAL_95)
+            timing = arm.timings.get(name)
+            if timing is not None and timing.low is not None and timing.high is not None:
+                noise[i, j] = (timing.high - timing.low) / (2 * _NORMAL_95)
     values *= np.array([axis.metric.sign for axis in axes])
 
     def draws() -> Iterator[pareto.Floats]:

@@ -149,10 +149,10 @@ def _value(point: Point, i: int, metric: Metric) -> float:
 
 
 def _bars(point: Point, i: int, metric: Metric) -> Bars:
-    """Return how far the error bar reaches down and up: sd over seeds, interval of a latency."""
-    summary, latency = point.shown[i], point.arm.latency
-    if metric.kind == "time" and latency is not None:
-        return max(0.0, latency.value - latency.low), max(0.0, latency.high - latency.value)
+    """Return how far the error bar reaches down and up: sd over seeds, interval of a timing."""
+    summary, timing = point.shown[i], point.arm.timings.get(metric.name)
+    if timing is not None and timing.low is not None and timing.high is not None:
+        return max(0.0, timing.value - timing.low), max(0.0, timing.high - timing.value)
     sd = (summary.sd if summary is not None else None) or 0.0
     return (sd * _FACTORS.get(metric.kind, 1.0),) * 2
 

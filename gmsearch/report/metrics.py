@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
+from gmsearch.candidate import timed
 from gmsearch.stats import Summary
-from gmsearch.trial import HOLDOUT, STATIC_METRICS, TIMED_METRICS, Objective
+from gmsearch.trial import HOLDOUT, STATIC_METRICS, Objective
 
 MISSING = "\N{EN DASH}"
 """Stands where there is no number; a missing number is never a zero."""
@@ -15,10 +16,17 @@ MISSING = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 """As wide as a plus."""
 
+Kind = Literal["share", "count", "time", "rate", "memory", "plain"]
+
 _SHARES = ("top1", "top5", "nodc")
 _BANDS = ("low@", "high@", "band@")
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
-_UNITS = {"share": "%", "count": "", "time": "ms", "plain": ""}
+_UNITS = {"share": "%", "count": "", "time": "ms", "rate": "images/s", "memory": "MB", "plain": ""}
+_TIMED: dict[str, Kind] = {
+    "latency_ms": "time",
+    "throughput_ips": "rate",
+    "peak_memory_mb": "memory",
+}
 _FINE_SPLIT = 5000
 
 
@@ -28,8 +36,9 @@ class Metric:
 
     name: str
     maximize: bool
-    kind: Literal["share", "count", "time", "plain"]
-    """share: a fraction in 0..1, shown in %; count: an integer, shown with k, M or G; time: ms."""
+    kind: Kind
+    """share: a fraction in 0..1, shown in %; count: an integer, shown with k, M or G; time: ms;
+    rate: images per second; memory: 10^6 bytes."""
     decimals: int = 3
     """Of the text; a count is shown to four digits instead."""
 
@@ -90,18 +99,18 @@ def metric(name: str, objectives: Sequence[Objective], images: int | None) -> Me
 
     Of a split with so many `images`, shares have the decimals that one image more can change.
     """
-    bare = name.removeprefix(HOLDOUT)
-    kind: Literal["share", "count", "time", "plain"] = "plain"
+    bare = name.removeprefix(HOLDOUT).partition("[")[0]
+    kind: Kind = "plain"
     if bare in _SHARES or bare.startswith(_BANDS):
         kind = "share"
     elif bare in STATIC_METRICS:
         kind = "count"
-    elif bare in TIMED_METRICS:
-        kind = "time"
+    elif timing := timed(bare):
+        kind = _TIMED[timing[0]]
     declared = [o.direction == "maximize" for o in objectives if o.metric == bare]
     return Metric(
         name=name,
-        maximize=(declared or [kind == "share"])[0],
+        maximize=(declared or [kind in ("share", "rate")])[0],
         kind=kind,
         decimals=3 if kind != "share" else 1 if images and images < _FINE_SPLIT else 2,
     )
@@ -109,4 +118,9 @@ def metric(name: str, objectives: Sequence[Objective], images: int | None) -> Me
 
 def is_trained(name: str) -> bool:
     """Return whether a metric is measured after training, once per seed."""
-    return name not in STATIC_METRICS and name not in TIMED_METRICS
+    return name not in STATIC_METRICS and timed(name) is None
+
+
+def is_band(name: str) -> bool:
+    """Return whether a metric of the evaluation split depends on how bands are made."""
+    return name.startswith((*_BANDS, "nodc["))

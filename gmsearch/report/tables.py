@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
+from gmsearch.candidate import timed
 from gmsearch.report.ablation import AblationFacts, Block, Cost, CostBlock, Row
 from gmsearch.report.facts import StudyFacts
 from gmsearch.report.front import Axis, FrontFacts, Point
@@ -43,9 +44,8 @@ def ablation_tables(facts: AblationFacts) -> list[Table]:
     """Return one table per trained metric, then the costs that differ, then changes of sign."""
     tables = [_block_table(facts.study, block) for block in facts.blocks]
     varying = [block for block in facts.costs if len({cost.value for cost in block.costs}) > 1]
-    timed = [block for block in varying if block.metric.kind == "time"]
-    static = [block for block in varying if block not in timed]
-    groups = [[block] for block in timed]
+    groups = [[block] for block in varying if timed(block.metric.name)]
+    static = [block for block in varying if not timed(block.metric.name)]
     if static:
         groups.append(static)
     tables += [_cost_table(facts.study, blocks) for blocks in groups]
@@ -137,7 +137,7 @@ def _cost_table(study: StudyFacts, blocks: Sequence[CostBlock]) -> Table:
         heading.append(block.metric.title)
         columns.append(_cost_column(block))
         if compared:
-            heading.append(DIFFERENCE if block.metric.kind == "time" else "difference")
+            heading.append(DIFFERENCE if timed(block.metric.name) else "difference")
             columns.append([Cell(_difference(cost, block.metric)) for cost in block.costs])
     rows = tuple(
         (Cell(arm.short), *(column[i] for column in columns)) for i, arm in enumerate(study.arms)
@@ -201,12 +201,10 @@ def front_table(facts: FrontFacts) -> Table:
 
 def _judged_column(points: Sequence[Point], i: int, axis: Axis) -> list[Cell]:
     cells = _ranked([point.judged[i] for point in points], axis.metric)
-    if axis.metric.name != "latency_ms":
-        return cells
     found = []
     for point, cell in zip(points, cells, strict=True):
-        latency = point.arm.latency
-        interval = axis.metric.interval(latency.low, latency.high) if latency else ""
+        timing = point.arm.timings.get(axis.metric.name)
+        interval = axis.metric.interval(timing.low, timing.high) if timing else ""
         found.append(Cell(f"{cell.text} {interval}".rstrip(), cell.rank))
     return found
 

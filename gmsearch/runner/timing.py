@@ -3,33 +3,44 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from gmsearch import ledger
-from gmsearch.latency import measure
+from gmsearch.candidate import timed
+from gmsearch.latency import measure_each
 from gmsearch.models import build
 from gmsearch.runner.images import Run, dataset
 from gmsearch.trial import Plan
 
 
 def run_timing(plan: Plan) -> Run:
-    """Time the candidate of `plan`; return the metrics and the protocol of the record."""
+    """Time the candidate of `plan` under all conditions it wants.
+
+    Returns the metrics of the record, each named by its condition, and how all were measured.
+    """
     data = dataset(plan)
     model = build(plan.arm.candidate, num_classes=len(data.classes), seed=0)
-    timing = measure(model, resolution=data.resolution, device=plan.device, threads=plan.threads)
-    values = {
-        "latency_ms": timing.latency_ms,
-        "latency_ms.low": timing.low,
-        "latency_ms.high": timing.high,
-        "latency_ratio": timing.ratio,
-        "reference_ms": timing.reference_ms,
-        "drift": timing.drift,
-        "foreign_load": timing.foreign_load,
-    }
-    ledger.write_history(
-        Path(plan.study_dir),
-        f"timing-{plan.key}",
-        {"blocks_ms": timing.blocks_ms, "reference_blocks_ms": timing.reference_blocks_ms},
-    )
-    details = {"protocol": timing.protocol, "disturbed": timing.disturbed}
+    conditions = [found[1] for name in plan.wanted if (found := timed(name)) is not None]
+    timings = measure_each(
+        {"": model},
+        resolution=data.resolution,
+        device=plan.device,
+        threads=plan.threads,
+        conditions=conditions,
+    )[""]
+    values: dict[str, float] = {}
+    details: dict[str, Any] = {"disturbed": False}
+    blocks: dict[str, Any] = {}
+    for condition, timing in timings.items():
+        if isinstance(timing, Exception):
+            raise timing
+        values |= timing.metrics()
+        details["protocol"] = timing.protocol
+        details["disturbed"] |= timing.disturbed
+        blocks[condition.name("blocks_ms")] = timing.blocks_ms
+        blocks[condition.name("reference_blocks_ms")] = timing.reference_blocks_ms
+        if timing.machine:
+            blocks[condition.name("machine")] = timing.machine
+    ledger.write_history(Path(plan.study_dir), f"timing-{plan.key}-{plan.request}", blocks)
     return {"metrics": values, "details": details}
     yield  # a generator, like a trial, though it has no progress to tell

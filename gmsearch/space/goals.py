@@ -6,21 +6,20 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
-from gmsearch.candidate import Bands
+from gmsearch.candidate import TIMED_METRICS, Bands, timed
 from gmsearch.space.mistakes import Mistakes, near, near_miss, shown
 from gmsearch.space.nodes import Node
 from gmsearch.space.sections import Bounds, Direction, validated
 from gmsearch.trial import (
     SPLIT_METRICS,
     STATIC_METRICS,
-    TIMED_METRICS,
     Bound,
     Constraint,
     Objective,
 )
 
 METRICS = (*SPLIT_METRICS, *STATIC_METRICS, *TIMED_METRICS)
-"""The metrics every study has; those of its bands come besides."""
+"""The metrics every study has; those of its bands, and those timed otherwise, come besides."""
 _BAND_METRIC = re.compile(r"(low|high|band)@(.*)")
 _DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 
@@ -84,8 +83,20 @@ def _metrics(
     known: Sequence[str] = (*METRICS, *(bands.metrics if bands else ()))
     for metric, child in node.mapping.items():
         band = _BAND_METRIC.fullmatch(metric)
-        if metric in known or (band and bands is None):
+        timing = timed(metric)
+        usual = timing and timing[1].name(timing[0])
+        if metric in (*known, usual) or (band and bands is None):
             yield metric, child
+        elif usual:
+            mistakes.add(
+                node.keys[metric], f"{section}: {metric!r} is written {usual!r}; write it so"
+            )
+        elif metric.startswith(tuple(f"{name}@" for name in TIMED_METRICS)):
+            mistakes.add(
+                node.keys[metric],
+                f"{section}: {metric!r} is not measured; behind the @ stand b and the batch size, "
+                "then .compiled or .graph, then .bfloat16, as far as wanted: @b64.compiled",
+            )
         elif band and (remedy := _band_remedy(band, known)):
             mistakes.add(node.keys[metric], f"{section}: {metric!r} is not measured; {remedy}")
         else:

@@ -256,6 +256,6 @@ def test_csv_has_means_unrounded_and_those_left_out(full_study: Any) -> None:
 
     for point, row in zip(facts.points, rows, strict=False):
         assert float(row["high@10"]) == point.arm.mean("high@10")
-        assert float(row["latency_ms.low"]) == point.arm.latency.low
+        assert float(row["latency_ms.low"]) == point.arm.timings["latency_ms"].low
         assert row["left_out"] == ""
     assert [int(row["on_front"]) for row in rows] == [int(p.on_front) for p in facts.points]
