@@ -22,16 +22,22 @@ _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def drawn(images: Tensor) -> Iterator[Tensor]:
-    """Yield the images that statistics are estimated on, in equal batches; always the same.
+    """Yield the images that statistics are estimated on: uint8 (B, H, W, C).
 
     Args:
         images: uint8 (N, H, W, C), the training split in any order.
     """
-    size = min(BATCH, len(images))
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
-    for index in torch.split(order[:IMAGES], size):
-        if len(index) == size:  # every batch has the same weight in the mean
-            yield images[index.to(images.device)]
+    for rows in drawn_rows(len(images)):
+        yield images[rows.to(images.device)]
+
+
+def drawn_rows(n: int) -> Iterator[Tensor]:
+    """Yield which of n images those are, in equal batches; always the same."""
+    size = min(BATCH, n)
+    order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
+    for rows in torch.split(order[:IMAGES], size):
+        if len(rows) == size:  # every batch has the same weight in the mean
+            yield rows
 
 
 class Norms:
