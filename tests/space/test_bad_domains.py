@@ -206,8 +206,8 @@ ROWS: dict[str, tuple[str, tuple[str, str]]] = {
     ),
     "else out of range": (
         (
-            "model.gate.placement.else: 'middle' is not one of input, expand, output or a list of "
-            "such"
+            "model.gate.placement.else: 'middle' is not one of input, expand, output, inner, "
+            "outer, depthwise, both, default or a list of such"
         ),
         (
             PLACEMENT,

@@ -43,8 +43,8 @@ ROWS: dict[str, tuple[str, tuple[str, str]]] = {
         ("stages: all", "»when: {gate.product: self}"),
     ),
     "unknown family": (
-        "model.family: 'resnet18' is not a family; there are: gmnet, timm",
-        (KERNEL, "  family: »resnet18"),
+        "model.family: 'resnet' is not a family; did you mean 'resnet18'?",
+        (KERNEL, "  family: »resnet"),
     ),
     "misspelt family": (
         "model.family: 'gment' is not a family; did you mean 'gmnet'?",
@@ -85,6 +85,30 @@ ROWS: dict[str, tuple[str, tuple[str, str]]] = {
         ),
         (KERNEL, "  preset: »gmnet_s5"),
     ),
+    "presets of several families": (
+        (
+            "model.preset: these are presets of gmnet and resnet18; "
+            "write `model: {choice: {LABEL: {preset: …}, …}}`"
+        ),
+        (KERNEL, "  »preset: {choice: [gmnet_s3, res18]}"),
+    ),
+    "preset of another family": (
+        (
+            "model.preset: 'gmnet_s3' is not one of res18, res18_ewp, res18_gate_relu6, "
+            "res18_gate_gelu"
+        ),
+        (
+            f"model:\n  widths: [16, 32, 64]\n  depths: [1, 2, 1]\n{KERNEL}\n{GATE}",
+            "model: {family: resnet18, preset: »gmnet_s3}\n",
+        ),
+    ),
+    "placement of another family": (
+        "model.gate.placement: 'depthwise' is not one of inner, outer",
+        (
+            f"model:\n  widths: [16, 32, 64]\n  depths: [1, 2, 1]\n{KERNEL}\n{GATE}",
+            "model: {preset: res18_ewp, gate: {placement: »depthwise}}\n",
+        ),
+    ),
     "misspelt activation": (
         (
             "model.gate.activation: 'rellu6' is not one of identity, relu, relu6, "
@@ -94,7 +118,10 @@ ROWS: dict[str, tuple[str, tuple[str, str]]] = {
         ("{choice: [relu, relu6, gelu]}", "»rellu6"),
     ),
     "unknown placement in a list": (
-        "model.gate.placement: 'middle' is not one of input, expand, output",
+        (
+            "model.gate.placement: 'middle' is not one of input, expand, output, inner, outer, "
+            "depthwise, both, default"
+        ),
         ("placement: expand", "placement: [expand, »middle]"),
     ),
     "stage that is no integer": (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gmsearch.candidate import Gate, GmNet, Spectral, TimmModel
+from gmsearch.candidate import Gate, GmNet, ResNet18, Spectral, TimmModel
 from gmsearch.space import Choice, Float, Int, Space
 from gmsearch.trial import Bound, Constraint, Objective
 
@@ -46,7 +46,7 @@ def test_the_arm_of_an_assignment(load: Load, example: str) -> None:
     arm = load(text=example).arm({"gate.product": "self", "gate.activation": "gelu"})
 
     assert isinstance(arm.candidate, GmNet)
-    assert arm.candidate.gate == Gate(product="self", activation="gelu")
+    assert arm.candidate.gate == Gate(product="self", activation="gelu", placement=("expand",))
     assert arm.candidate.widths == (16, 32, 64)
     assert arm.candidate.kernel_size == (5, 5, 5)
     assert (arm.recipe.epochs, arm.recipe.lr) == (8, 0.003)
@@ -133,7 +133,7 @@ def test_labels_stand_for_subtrees(load: Load) -> None:
     ]
     assert space.count() == 2
     gates = [arm.candidate.gate for _, arm in space.arms()]  # type: ignore[union-attr]
-    assert gates == [Gate(product="none", activation="relu"), Gate(activation="gelu")]
+    assert [(g.product, g.activation) for g in gates] == [("none", "relu"), ("self", "gelu")]
 
 
 def test_labels_stand_for_values(load: Load) -> None:
@@ -183,6 +183,27 @@ def test_a_preset_with_changes(load: Load) -> None:
     models = [arm.candidate for _, arm in space.arms()]
     assert [m.widths[0] for m in models] == [40, 48]  # type: ignore[union-attr]
     assert {m.depths for m in models} == {(1, 1, 1, 1)}  # type: ignore[union-attr]
+
+
+def test_a_preset_names_its_family(load: Load) -> None:
+    """A preset brings its family; what its gate is not told stays the preset's."""
+    space = load(
+        (
+            "  widths: [16, 32, 64]\n  depths: [1, 2, 1]\n  kernel_size: 5\n" + GATE,
+            (
+                "  preset: {choice: [res18, res18_gate_gelu]}\n  stem: cifar\n"
+                "  gate: {placement: {choice: [inner, both]}}\n"
+            ),
+        ),
+    )
+
+    models = [arm.candidate for _, arm in space.arms()]
+    assert [type(m) for m in models] == [ResNet18] * 3
+    assert [(m.gate.product, m.gate.activation, m.gate.placement) for m in models] == [
+        ("none", "relu", ("inner",)),  # its placement makes no difference
+        ("self", "gelu", ("inner",)),
+        ("self", "gelu", ("inner", "outer")),
+    ]
 
 
 def test_conditions_are_anded_and_else_stands_elsewhere(load: Load) -> None:
@@ -266,9 +287,9 @@ def test_else_of_a_choice_of_subtrees(load: Load) -> None:
     )
 
     gates = [arm.candidate.gate for _, arm in space.arms()]  # type: ignore[union-attr]
-    assert gates == [
-        Gate(product="none", activation="gelu"),
-        Gate(product="dw", kernel_size=3),
-        Gate(product="dw", kernel_size=5),
+    assert [(g.product, g.activation, g.kernel_size) for g in gates] == [
+        ("none", "gelu", 3),
+        ("dw", "relu6", 3),
+        ("dw", "relu6", 5),
     ]
     assert space.count() == 3

@@ -41,7 +41,10 @@ GOOD = {
         ("model:\n  widths: [16, 32, 64]\n  depths: [1, 2, 1]\n  kernel_size: 5\n" + GATE, ""),
         (
             "",
-            "model: {choice: {a: {preset: gmnet_s3}, b: {family: timm, name: resnet10t}}}\n",
+            (
+                "model: {choice: {a: {preset: gmnet_s3}, b: {family: timm, name: resnet10t}, "
+                "c: {preset: res18_ewp, stem: cifar}, d: {family: mobilenetv2, head_width: 64}}}\n"
+            ),
         ),
     ),
     "conditions": (
@@ -78,6 +81,10 @@ BAD = {
         "placement: {choice: [input], when: {gate.product: self}}",
     ),
     "label with a dot": ("[none, self]", "{a.b: none}"),
+    "key of another family": (
+        "model:\n  widths: [16, 32, 64]\n  depths: [1, 2, 1]\n  kernel_size: 5\n" + GATE,
+        "model: {preset: res18, layer_scale: none}\n",
+    ),
     "no widths": ("  widths: [16, 32, 64]\n", ""),
     "direction": ("maximize", "up"),
     "metric": ("top1", "top2"),
