@@ -132,5 +132,5 @@ def require_applicable(recipe: Recipe, data: DataSpec) -> None:
         raise FieldError(
             "auto_augment",
             f"{recipe.auto_augment} works on images as they are decoded, and {data.name} lives in "
-            "memory; remove it, or stream a folder or Parquet files (`data: {stream: true}`)",
+            "memory; set it to none, or stream a folder or Parquet files (`stream: true`)",
         )

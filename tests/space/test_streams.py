@@ -149,3 +149,33 @@ def test_one_mistake_is_told_once_at_its_place(
     (place,) = marked(edit)
 
     assert told(edit) == [f"{place}: {message}"]
+
+
+@pytest.mark.parametrize(
+    ("train", "place"),
+    [
+        ("{epochs: 8, auto_augment: »rand-m9}", "train"),
+        ("{epochs: 8, auto_augment: {choice: [none, »rand-m9]}}", "train"),
+    ],
+)
+def test_augmentation_of_decoded_images_needs_streams(
+    train: str, place: str, told: Callable[..., list[str]], marked: Callable[..., list[str]]
+) -> None:
+    """A policy of timm's is refused where images live in memory, wherever it stands."""
+    edit = ("{epochs: 8, lr: 3e-3}", train)
+    (at,) = marked(edit)
+    (line,) = told(edit)
+
+    assert line.startswith(f"{at}: {place}.auto_augment: rand-m9 works on images as they are dec")
+
+
+def test_the_official_recipe_needs_streams(
+    load: Callable[..., Space], told: Callable[..., list[str]]
+) -> None:
+    """It is refused for images in memory, but for what may be left out, and loads for streams."""
+    recipe = ("{epochs: 8, lr: 3e-3}", "{recipe: gmnet_imagenet}")
+    without = ("{epochs: 8, lr: 3e-3}", "{recipe: gmnet_imagenet, auto_augment: none}")
+
+    assert "rand-m1-mstd0.5-inc1 works on images as they are decoded" in told(recipe)[0]
+    assert load(without).count() == 6
+    assert load(recipe, (DATA, GOOD["folder"][0])).count() == 6
