@@ -71,6 +71,10 @@ def test_the_surface_is_pinned() -> None:
     commands = {
         "run": {"--engine", "--workers", "--data-root"},
         "report": {"--pareto", "--ablation", "--curves", "--out"},
+        "measure": {
+            *("--radii", "--ranges", "--split", "--data-root"),
+            *("--edge", "--rescale", "--dc", "--boundary", "--bn"),
+        },
         "check": {"--data-root"},
         "list": set(),
         "show": set(),

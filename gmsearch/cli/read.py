@@ -64,12 +64,14 @@ def show_trials(study: str) -> None:
     # No image is needed, so that it does not matter where they are by now.
     space = load_space(folder / "space.yaml", data_root=folder)
     metrics = [o.metric for o in space.objectives]
+    records = read(folder)
     table = Table(box=None, pad_edge=False)
     for name in ("trial", "candidate", "seed", "state", *metrics):
         table.add_column(name, justify="right" if name in (*metrics, "seed") else "left")
-    for trial in read(folder).trials.values():
+    for trial in records.trials.values():
+        known = records.metrics(trial, space.bands)
         state = f"{trial.state} {trial.failure}" if trial.failure else str(trial.state)
-        values = [_shown(trial.metrics.get(metric), metric) for metric in metrics]
+        values = [_shown(known.get(metric), metric) for metric in metrics]
         label = space.label(trial.params)
         table.add_row(trial.key, label, str(trial.seed), state, *values)
     Console().print(table)
@@ -77,10 +79,15 @@ def show_trials(study: str) -> None:
 
 def show_trial(study: str, key: str) -> None:
     """Print one trial in full: candidate, recipe, metrics, how it ended and on what."""
-    records = read(study_folder(study))
+    folder = study_folder(study)
+    records = read(folder)
     trial = _one(records, key)
+    bands = load_space(folder / "space.yaml", data_root=folder).bands
+    shown = {**trial.to_json(), "metrics": dict(records.metrics(trial, bands))}
+    if records.measures.get(trial.key):
+        shown["measures"] = records.measures[trial.key]
     run = next((run for run in records.runs if run["run"] == trial.run), {})
-    Console().print(Pretty({**trial.to_json(), "environment": run}, expand_all=True))
+    Console().print(Pretty({**shown, "environment": run}, expand_all=True))
 
 
 def _one(records: Records, key: str) -> TrialRecord:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from gmsearch import ledger
+from gmsearch.space import load_space
 
 _FIRST = ["key", "arm", "digest", "seed", "state", "failure", "attempt", "seconds"]
 
@@ -14,8 +15,9 @@ _FIRST = ["key", "arm", "digest", "seed", "state", "failure", "attempt", "second
 def trials(folder: Path) -> pd.DataFrame:
     """Return a row per trial: identity, state, then the parameters and metrics by their names.
 
-    What was not measured is missing (NaN), never zero. Rows stand in
-    the order of the ledger.
+    What was not measured is missing (NaN), never zero. What was measured later, by
+    `gmsearch measure`, stands beside what the trial measured itself. Rows stand in the order of
+    the ledger.
 
     Args:
         folder: a study's folder, such as `studies/gate_ablation`.
@@ -23,6 +25,9 @@ def trials(folder: Path) -> pd.DataFrame:
     Raises:
         StudyError: there is no ledger, or it is damaged.
     """
+    records = ledger.read(folder)
+    # No image is needed, so that it does not matter where they are by now.
+    bands = load_space(records.space_path, data_root=folder).bands
     rows = [
         {
             "key": trial.key,
@@ -34,8 +39,8 @@ def trials(folder: Path) -> pd.DataFrame:
             "attempt": trial.attempt,
             "seconds": trial.seconds,
             **trial.params,
-            **trial.metrics,
+            **records.metrics(trial, bands),
         }
-        for trial in ledger.read(folder).trials.values()
+        for trial in records.trials.values()
     ]
     return pd.DataFrame(rows, columns=None if rows else _FIRST)

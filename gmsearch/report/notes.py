@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from gmsearch import stats
 from gmsearch.report.ablation import TOO_SMALL, AblationFacts
+from gmsearch.report.band_notes import band_notes
 from gmsearch.report.curves import CurveFacts
 from gmsearch.report.facts import StudyFacts
 from gmsearch.report.front import DRAWS, FrontFacts
 from gmsearch.report.metrics import MISSING, Metric
 from gmsearch.report.tables import KNEE_MARK, SHOWN_ARMS, SIGN_MARK
 
-_DC = {
-    "dataset_mean": "high-pass and band images have the data set's mean put back",
-    "drop": "high-pass and band images are without any mean",
-    "image_mean": "high-pass and band images keep their own mean",
-}
 _REGIME = "share_above_6"
 _CLIPPED = ("relu", "relu6")
 
@@ -66,7 +60,7 @@ def _comparison_notes(facts: AblationFacts) -> list[str]:
     if facts.sign_changes:
         notes.append(
             f"{SIGN_MARK} another version of the same side of the spectrum gives this effect the "
-            "other sign (table below): its sign hangs on the choice of radius."
+            "other sign (table below): its sign hangs on the choice of radius or protocol."
         )
     if any(row.majority is not None for block in facts.blocks for row in block.rows):
         notes.append(
@@ -170,7 +164,7 @@ def curve_notes(facts: CurveFacts) -> list[str]:
 
 def measured_notes(study: StudyFacts) -> list[str]:
     """Return how the numbers of a study were measured."""
-    return [*_split_notes(study), *_band_notes(study), *_timing_notes(study), *_regimes(study)]
+    return [*_split_notes(study), *band_notes(study), *_timing_notes(study), *_regimes(study)]
 
 
 def with_unit(metric: Metric, value: float) -> str:
@@ -221,40 +215,6 @@ def _split_notes(study: StudyFacts) -> list[str]:
     return notes
 
 
-def _band_notes(study: StudyFacts) -> list[str]:
-    bands, side = study.space.bands, study.data.resolution
-    if not bands.metrics:
-        return []
-    radii = sorted({*bands.radii, *(r for pair in bands.ranges for r in pair)})
-    if side is None:
-        size = "; the records do not say the size of the images"
-    else:
-        shares = ", ".join(f"r = {r:g} keeps {100 * share_below(r, side):.2g} %" for r in radii)
-        size = f" of the {side} × {side} image: of all frequencies, {shares}"
-    options = [f"{name}: {value}" for name, value in _unusual(study).items()]
-    unusual = f" ({', '.join(options)})" if options else ""
-    return [
-        (
-            f"low@r and high@r: top1 on the frequencies within and beyond r bins{size}. "
-            f"{_DC[bands.dc].capitalize()}{unusual}. nodc: whole images without their mean."
-        )
-    ]
-
-
-def _unusual(study: StudyFacts) -> dict[str, str]:
-    bands = study.space.bands
-    options = {"edge": bands.edge, "rescale": bands.rescale, "boundary": bands.boundary}
-    usual = {"edge": "lt", "rescale": "none", "boundary": "periodic"}
-    return {name: value for name, value in options.items() if value != usual[name]}
-
-
-def share_below(radius: float, side: int) -> float:
-    """Return the share of the side x side DFT bins closer than `radius` to the zero frequency."""
-    frequencies = np.fft.fftfreq(side, 1 / side)
-    distance = np.hypot(frequencies[:, None], frequencies)
-    return float((distance < radius).mean())
-
-
 def _timing_notes(study: StudyFacts) -> list[str]:
     timings = study.timings
     if timings is None:
@@ -264,15 +224,16 @@ def _timing_notes(study: StudyFacts) -> list[str]:
     threads = (
         f", {p['threads']} thread{'s' if p['threads'] != 1 else ''}" if "threads" in p else ""
     )
-    how = ", ".join(str(p[k]) for k in ("mode", "dtype", "memory_format") if k in p)
-    batch = f", batch of {p['batch_size']}" if "batch_size" in p else ""
+    layout = f", {p['memory_format']}" if "memory_format" in p else ""
     notes = [
         (
             f"latency_ms: median of timing blocks and its 95 % interval, alone on {device}"
-            f"{threads}{batch}{f', {how}' if how else ''}; differences combine the two intervals."
+            f"{threads}{layout}; one image, eager, float32 unless its name says otherwise (@b64: "
+            "a batch of 64). Differences combine the two intervals."
         )
     ]
-    disturbed = sum(latency.disturbed for latency in timings.by_candidate.values())
+    numbers = timings.by_candidate.values()
+    disturbed = sum(any(one.disturbed for one in found.values()) for found in numbers)
     if disturbed:
         notes.append(
             f"{disturbed} of {len(timings.by_candidate)} timings were disturbed by other load or "

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from gmsearch.report.band_notes import share_below
 from gmsearch.report.front import judge
-from gmsearch.report.notes import front_notes, measured_notes, share_below
+from gmsearch.report.notes import front_notes, measured_notes
 
 MakeStudy = Callable[..., Any]
 

@@ -1,0 +1,63 @@
+"""What stands beside band metrics: which frequencies they are of, and how the images were made."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from gmsearch.report.facts import StudyFacts
+
+_DC = {
+    "dataset_mean": "high-pass and band images have the data set's mean put back",
+    "drop": "high-pass and band images are without any mean",
+    "image_mean": "high-pass and band images keep their own mean",
+}
+_USUAL = {"edge": "lt", "rescale": "none", "boundary": "periodic", "bn": "keep"}
+_RADII = re.compile(r"@([^:[]+)(?::([^[]+))?")
+
+
+def band_notes(study: StudyFacts) -> list[str]:
+    """Return how the band metrics of a study were measured, those added later included."""
+    bands, later = study.space.bands, study.later_bands
+    if not bands.metrics and not later:
+        return []
+    size = _size(sorted(_radii((*bands.metrics, *later))), study.data.resolution)
+    options = [f"{name}: {value}" for name, value in _unusual(bands.protocol).items()]
+    unusual = f" ({', '.join(options)})" if options else ""
+    notes = [
+        (
+            f"low@r and high@r: top1 on the frequencies within and beyond r bins{size}. "
+            f"{_DC[bands.dc].capitalize()}{unusual}. nodc: whole images without their mean."
+        )
+    ]
+    if later:
+        notes.append(
+            f"Measured later, from the weights that the trials left: {', '.join(later)}. What "
+            "stands in brackets was otherwise than above, the rest as above."
+        )
+    return notes
+
+
+def _radii(names: Iterable[str]) -> set[float]:
+    found = (match for name in names if (match := _RADII.search(name)))
+    return {float(radius) for match in found for radius in match.groups() if radius}
+
+
+def _size(radii: Iterable[float], side: int | None) -> str:
+    if side is None:
+        return "; the records do not say the size of the images"
+    shares = ", ".join(f"r = {r:g} keeps {100 * share_below(r, side):.2g} %" for r in radii)
+    return f" of the {side} × {side} image: of all frequencies, {shares}"
+
+
+def _unusual(protocol: Mapping[str, str]) -> dict[str, str]:
+    return {name: protocol[name] for name, value in _USUAL.items() if protocol[name] != value}
+
+
+def share_below(radius: float, side: int) -> float:
+    """Return the share of the side x side DFT bins closer than `radius` to the zero frequency."""
+    frequencies = np.fft.fftfreq(side, 1 / side)
+    distance = np.hypot(frequencies[:, None], frequencies)
+    return float((distance < radius).mean())
