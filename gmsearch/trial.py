@@ -139,7 +139,7 @@ def trial_key(arm: Arm, *, data_identity: str, holdout: float, seed: int, device
             "holdout": holdout,
             "seed": seed,
             "device": device_kind,
-            "dtype": arm.recipe.dtype,
+            "dtype": arm.recipe.dtype_on(device_kind),
             "measurement_version": MEASUREMENT_VERSION,
         }
     )
@@ -147,9 +147,12 @@ def trial_key(arm: Arm, *, data_identity: str, holdout: float, seed: int, device
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """All that a worker needs to run a trial, time a candidate, or measure a trial again."""
+    """All that a worker needs to run a trial, time a candidate, or measure a trial again.
 
-    kind: Literal["trial", "timing", "measure"]
+    A tuning is a trial that chooses training values: its holdout alone is measured.
+    """
+
+    kind: Literal["trial", "tuning", "timing", "measure"]
     key: str
     arm: Arm
     params: Assignment
@@ -228,6 +231,9 @@ class TrialRecord:
     """Unrounded, in base units, finite; what was not measured is absent."""
     protocol: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """The options of the bands they were measured with."""
+    training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """What the recipe leaves open: the dtype, the images of a forward pass where a batch took
+    several, the epochs an interrupted trial was continued from, the digest of the weights."""
     seconds: float = 0.0
     attempt: int = 1
     run: int = 1
@@ -264,11 +270,11 @@ def record_of(
     metrics: Mapping[str, float] | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the ledger's record of how `plan` ended: a trial's, a timing's or a measure's.
+    """Return the ledger's record of how `plan` ended; that of a tuning is like a trial's.
 
-    `details` stand beside the metrics of a timing: its protocol.
+    `details` stand beside the metrics of a timing: its protocol. Of a trial: its training.
     """
-    if plan.kind != "trial":
+    if plan.kind not in ("trial", "tuning"):
         ended = {"metrics": metrics} if failure is None else {"failure": failure, "error": error}
         of: dict[str, Any] = {"digest": plan.arm.candidate.digest}
         if plan.kind == "measure":
@@ -288,7 +294,7 @@ def record_of(
             }
         )
         return tree
-    return TrialRecord(
+    trial = TrialRecord(
         key=plan.key,
         state=State.COMPLETE if failure is None else State.FAILED,
         arm=plan.arm.digest,
@@ -299,9 +305,11 @@ def record_of(
         recipe=plain(plan.arm.recipe),
         metrics=metrics or {},
         protocol=plan.bands.protocol,
+        training=details or {},
         seconds=seconds,
         attempt=plan.attempt,
         run=plan.run,
         failure=failure,
         error=error,
-    ).to_json()
+    )
+    return {**trial.to_json(), "record": plan.kind}

@@ -18,6 +18,7 @@ from gmsearch.space import Space
 from gmsearch.trial import HOLDOUT, Plan
 
 _SHOWN_METRICS = 4
+_TRAINING = ("trial", "tuning")
 
 
 class Lines:
@@ -55,7 +56,7 @@ class Lines:
         head = {"timing": "timed", "measure": "measured"}.get(
             plan.kind, f"[{self._clock.done}/{self._clock.total}]"
         )
-        left = f" · {self._clock.left} left" if plan.kind == "trial" else ""
+        left = f" · {self._clock.left} left" if plan.kind in _TRAINING else ""
         self.console.print(
             f"{head} {name_of(self.space, plan)}: {outcome(self.space, record)}{left}",
             markup=False,
@@ -107,7 +108,7 @@ class Bars:
     def started(self, plan: Plan) -> None:
         """Add a bar."""
         self._clock.started(plan)
-        epochs = plan.arm.recipe.epochs if plan.kind == "trial" else None
+        epochs = plan.arm.recipe.total_epochs if plan.kind in _TRAINING else None
         self._tasks[plan.key] = self._each.add_task(
             name_of(self.space, plan), total=epochs, epoch="", shown=""
         )
@@ -154,7 +155,7 @@ class _Clock:
 
     def finished(self, plan: Plan) -> None:
         elapsed = time.monotonic() - self._starts.pop(plan.key)
-        if plan.kind == "trial":
+        if plan.kind in _TRAINING:
             self.done += 1
             self._seconds.append(elapsed)
 
@@ -200,6 +201,9 @@ class _Best:
 def name_of(space: Space, plan: Plan) -> str:
     """Return what a person calls the plan."""
     label = space.label(plan.params) or "the one candidate"
+    if plan.kind == "tuning" and space.tune is not None:
+        tried = (f"{name}={getattr(plan.arm.recipe, name):g}" for name in space.tune.values)
+        return f"{label} tuning {' '.join(tried)}"
     return f"{label} alone" if plan.kind == "timing" else f"{label} seed {plan.seed}"
 
 
@@ -215,6 +219,8 @@ def outcome(space: Space, record: Mapping[str, Any]) -> str:
         note = ", disturbed" if record.get("disturbed") else ""
         return f"{name} {metrics[name]:.3g} ({interval}{note})"
     names = [o.metric for o in space.objectives if o.metric not in trial.STATIC_METRICS]
+    if record["record"] == "tuning" and space.tune is not None:
+        names = [f"{HOLDOUT}{space.tune.metric}"]
     if record["record"] == "measure":
         names = [name for name in metrics if not name.startswith("majority.")]
     return f"{_numbers(metrics, names)} in {record['seconds']:.1f} s"

@@ -193,10 +193,13 @@ def _exit_code(driver: Driver, console: Console) -> int:
             f"{driver.space.study}: no candidate may be trained; constraints: {named}",
             markup=False,
         )
+        if driver.remark is not None:
+            console.print(f"{driver.space.study}: {driver.remark}", markup=False)
         return 1
     summary = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
     console.print(f"{driver.space.study}: {summary}; `gmsearch report` shows them")
     for said in (driver.stopped, driver.remark):
         if said is not None:
             console.print(f"{driver.space.study}: {said}", markup=False)
-    return 1 if states[State.FAILED] or driver.stopped is not None else 0
+    failed = states[State.FAILED] or driver.untrained or driver.stopped is not None
+    return 1 if failed else 0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from gmsearch.driver.again import Measures
-from gmsearch.driver.judge import Facts, infeasible_by_cost, static_cost
-from gmsearch.driver.loop import Driver, Watch
+from gmsearch.driver.judge import Facts, infeasible_by_cost, matched_arm, static_cost
+from gmsearch.driver.loop import Driver
 from gmsearch.driver.study import STUDIES, open_study, require_same_data, start_record
+from gmsearch.driver.watch import Watch
 
 __all__ = [
     "STUDIES",
@@ -14,6 +15,7 @@ __all__ = [
     "Measures",
     "Watch",
     "infeasible_by_cost",
+    "matched_arm",
     "open_study",
     "require_same_data",
     "start_record",

@@ -68,7 +68,7 @@ class Measures:
             seed=trial.seed,
             data=self._space.data,
             data_identity=self._facts.data_identity,
-            bands=_narrowed(bands, wanted),
+            bands=narrowed(bands, wanted),
             device=self._facts.device,
             threads=self._space.resources.cpus,
             study_dir=str(self._folder),
@@ -80,7 +80,7 @@ class Measures:
         return plan if last is None else dataclasses.replace(plan, attempt=last["attempt"] + 1)
 
 
-def _narrowed(bands: Bands, wanted: Collection[str]) -> Bands:
+def narrowed(bands: Bands, wanted: Collection[str]) -> Bands:
     """Return the bands without the radii and ranges that are not wanted."""
 
     def asked(one: Bands) -> bool:

@@ -9,13 +9,17 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
-from gmsearch.candidate import Arm, Candidate, GmNet, digest, timed
+from gmsearch.candidate import Arm, Candidate, TimmModel, digest, timed
 from gmsearch.cost import cost
+from gmsearch.driver.matching import matched
+from gmsearch.driver.tuning import Tuning
 from gmsearch.ledger import Records
+from gmsearch.search import Outcome
 from gmsearch.space import Space
 from gmsearch.trial import (
     HOLDOUT,
     STATIC_METRICS,
+    Assignment,
     Constraint,
     State,
     trial_key,
@@ -48,11 +52,26 @@ class Judge:
         self.facts = facts
         self.records = records
         self.baseline = space.arm(space.baseline) if space.baseline is not None else None
+        self.tuning = Tuning(space.tune, records, self.trial_key)
+        self._matched: dict[str, Arm] = {}
         wanted = [o.metric for o in space.objectives] + [c.metric for c in space.constraints]
         self.timed = tuple(metric for metric in dict.fromkeys(wanted) if timed(metric))
         """The metrics of objectives and constraints that are measured by timing."""
         self._timings: dict[str, dict[str, Mapping[str, Any]]] = {}
         self._timings_read = 0
+
+    def arm(self, assignment: Assignment) -> Arm:
+        """Return the arm of a proposal: as the space says it, its cost matched to the baseline's.
+
+        Its training values are not chosen yet: see `tuning`.
+        """
+        asked = self.space.arm(assignment)
+        if self.space.match is None:
+            return asked
+        digest = asked.digest
+        if digest not in self._matched:
+            self._matched[digest] = matched_arm(self.space, asked, self.facts)
+        return self._matched[digest]
 
     def static(self, candidate: Candidate) -> Mapping[str, float]:
         """Return the static metrics of `candidate`, counted once."""
@@ -75,6 +94,9 @@ class Judge:
             excess = self._excess(constraint, arm)
             if excess is not None and excess > 0:
                 found[constraint.metric] = excess
+        excess = mismatch(self.space, arm, self.facts)
+        if excess > 0 and self.space.match is not None:
+            found[f"match.{self.space.match.metric}"] = excess
         return found
 
     def timing_key(self, arm: Arm) -> str:
@@ -109,6 +131,17 @@ class Judge:
             return known.get(metric)
         return self._mean(arm, f"{HOLDOUT}{metric}" if self.space.selects() else metric)
 
+    def outcome(self, number: int, arm: Arm) -> Outcome:
+        """Return what the sampler is told of its proposal: of the arm, the mean over its seeds."""
+        violations = self.excesses(arm)
+        if self.violations(arm):
+            return Outcome(number=number, state="infeasible", violations=violations)
+        values = [self.objective(arm, wanted.metric) for wanted in self.space.objectives]
+        known = tuple(value for value in values if value is not None)
+        if len(known) < len(values):
+            return Outcome(number=number, state="failed")
+        return Outcome(number=number, state="complete", values=known, violations=violations)
+
     def excesses(self, arm: Arm) -> tuple[float, ...]:
         """Return by how much `arm` breaks each constraint; <= 0 where it holds or is not known."""
         found = []
@@ -118,13 +151,17 @@ class Judge:
             if value is not None:
                 excess = constraint.excess(value, self._baseline_value(constraint))
             found.append(excess or 0.0)
+        if self.space.match is not None:
+            found.append(mismatch(self.space, arm, self.facts))
         return tuple(found)
 
     def _mean(self, arm: Arm, metric: str) -> float | None:
         """Return the mean of a trained metric over the seeds; None unless all are COMPLETE."""
-        trials = [
-            self.records.trials.get(self.trial_key(arm, seed)) for seed in self.space.search.seeds
-        ]
+        trained = self.tuning.trained(arm)
+        if trained is None:
+            return None
+        keys = [self.trial_key(trained, seed) for seed in self.space.search.seeds]
+        trials = [self.records.trials.get(key) for key in keys]
         values = [
             metrics[metric]
             for t in trials
@@ -171,10 +208,7 @@ class Judge:
 def infeasible_by_cost(space: Space, arm: Arm, facts: Facts) -> list[str]:
     """Return the constraints on static metrics that `arm` breaks, as one reads them."""
     arms = [arm, *([space.arm(space.baseline)] if space.baseline is not None else [])]
-    own, *base = (
-        static_cost(one.candidate, classes=facts.classes, resolution=facts.resolution)
-        for one in arms
-    )
+    own, *base = (_static(one.candidate, facts) for one in arms)
     return [
         str(c)
         for c in space.constraints
@@ -182,10 +216,41 @@ def infeasible_by_cost(space: Space, arm: Arm, facts: Facts) -> list[str]:
     ]
 
 
+def matched_arm(space: Space, arm: Arm, facts: Facts) -> Arm:
+    """Return the arm with its cost matched to the baseline's, or as near to it as was found."""
+    match = space.match
+    if match is None or space.baseline is None:
+        return arm
+    target = _static(space.arm(space.baseline).candidate, facts)[match.metric]
+
+    def measure(candidate: Candidate) -> float:
+        return _static(candidate, facts)[match.metric]
+
+    return dataclasses.replace(arm, candidate=matched(arm.candidate, match, target, measure))
+
+
+def mismatch(space: Space, arm: Arm, facts: Facts) -> float:
+    """Return by how much the cost of an arm is farther from the baseline's than `match` allows.
+
+    <= 0 where it is matched, and where nothing is to be matched.
+    """
+    match = space.match
+    if match is None or space.baseline is None:
+        return 0.0
+    own, target = (
+        _static(one.candidate, facts)[match.metric] for one in (arm, space.arm(space.baseline))
+    )
+    return abs(own - target) - match.tolerance * target
+
+
+def _static(candidate: Candidate, facts: Facts) -> Mapping[str, float]:
+    return static_cost(candidate, classes=facts.classes, resolution=facts.resolution)
+
+
 @functools.cache
 def static_cost(candidate: Candidate, *, classes: int, resolution: int) -> Mapping[str, float]:
     """Return the static metrics: closed form for our networks, counted by fvcore for timm's."""
-    if isinstance(candidate, GmNet):
+    if not isinstance(candidate, TimmModel):
         return dict(cost(candidate, num_classes=classes, resolution=resolution).metrics())
     # Torch is loaded for a model of timm only; our own families are counted without it.
     from gmsearch.measured_cost import measured_cost

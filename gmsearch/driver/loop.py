@@ -7,36 +7,25 @@ takes the same path as one that never stopped. It needs neither torch nor ray.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
-from gmsearch.candidate import Arm, plain
+from gmsearch.candidate import plain
 from gmsearch.driver.judge import Facts, Judge
 from gmsearch.driver.planner import Arms, Planner
+from gmsearch.driver.tuning import remarks
+from gmsearch.driver.watch import Watch
 from gmsearch.ledger import Ledger
-from gmsearch.search import Outcome, Proposal, sampler
+from gmsearch.search import Proposal, sampler
 from gmsearch.space import Space
 from gmsearch.trial import Failure, Plan, Progress, State, TrialRecord, record_of
 
+_log = logging.getLogger(__name__)
+
 _FRUITLESS_ASKS = 1000
 _TRIALS_BEFORE_SHARE = 10
-
-
-class Watch(Protocol):
-    """Who wants to know how a study goes: a live view, or plain lines."""
-
-    def planned(self, total: int, done: int) -> None:
-        """Say how many trials the study has, as far as known, and how many are finished."""
-
-    def started(self, plan: Plan) -> None:
-        """Say that a plan was handed to a worker."""
-
-    def progress(self, progress: Progress) -> None:
-        """Say how far a trial is."""
-
-    def finished(self, plan: Plan, record: Mapping[str, Any]) -> None:
-        """Say how a plan ended."""
 
 
 class Driver:
@@ -67,7 +56,7 @@ class Driver:
         self._planner = Planner(self._judge, ledger.folder, self._run)
         self._start: dict[str, Any] | None = {"record": "run", "run": self._run, **start}
         self._proposals = [_proposal(space, record) for record in ledger.records.asks]
-        self._arms = [space.arm(p.assignment) for p in self._proposals]
+        self._arms = [self._judge.arm(p.assignment) for p in self._proposals]
         self._told = 0
         self._asked_before = bool(self._proposals)
         self._sampler = sampler(space)
@@ -82,11 +71,16 @@ class Driver:
 
     @property
     def counts(self) -> tuple[int, int]:
-        """How many trials there are, as far as known, and how many of them are finished."""
-        seeds, known = len(self.space.search.seeds), len(self._trainable())
-        wanted = 0 if self._exhausted else self.space.search.candidates or 0
-        total = max(known, wanted) * seeds
-        return total, known * seeds - len(self._planner.trials(self._trainable()))
+        """How many trials there are, as far as known, and how many of them are finished.
+
+        Those that choose training values count as well.
+        """
+        return self._count(self._trainable())
+
+    @property
+    def untrained(self) -> int:
+        """How many choices of training values failed: not one value could be trained."""
+        return sum(tuned["chosen"] is None for tuned in self._ledger.records.tuned.values())
 
     @property
     def finished(self) -> bool:
@@ -134,25 +128,48 @@ class Driver:
         elif plan.kind == "measure":
             record = self._ledger.records.last_measure(plan.key, plan.request)
         else:
-            trial = self._ledger.records.trials.get(plan.key)
+            records = self._ledger.records
+            trial = (records.tuning if plan.kind == "tuning" else records.trials).get(plan.key)
             record = trial.to_json() if trial is not None else None
         return record if record is not None and record["attempt"] >= plan.attempt else None
 
     def advance(self) -> None:
         """Fill the queue with what is missing; tell and ask when nothing is."""
         while not self._exhausted:
-            self._pending.extend(self._planner.timings(self._trainable()))
+            arms = self._trainable()
+            self._pending.extend(self._planner.timings(arms))
             if not self._pending:
                 self._record_infeasible()
-                self._pending.extend(self._planner.trials(self._trainable()))
-                self._pending.extend(self._planner.measures(self._trainable()))
+                self._pending.extend(self._planner.tunings(arms))
+            if not self._pending:
+                self._record_tuned(arms)
+                self._pending.extend(self._planner.trials(arms))
+                self._pending.extend(self._planner.measures(arms))
                 self._name_lost()
             if not self._pending:
                 self._tell()
-                self._exhausted = not self._ask()
+                self._exhausted = not self._ask(len(arms))
             if self._pending or self._exhausted:
-                self._watch.planned(*self.counts)
+                self._watch.planned(*self._count(arms))
                 return
+
+    def _count(self, arms: Arms) -> tuple[int, int]:
+        total, done = self._planner.progress(arms)
+        wanted = 0 if self._exhausted else self.space.search.candidates or 0
+        tune, seeds = self.space.tune, len(self.space.search.seeds)
+        chosen = tune is not None and (tune.per == "arm" or not self._ledger.records.tuned)
+        each = seeds + (len(tune.grid()) if tune is not None and chosen else 0)
+        return total + max(0, wanted - len(arms)) * each, done
+
+    def _record_tuned(self, arms: Arms) -> None:
+        """Write down the training values chosen, and warn of those at the end of their range."""
+        for record in self._judge.tuning.decisions(arm for arm, _ in arms.values()):
+            self._ledger.append({**record, "run": self._run})
+            of = arms.get(record["arm"])
+            for said in remarks(record, "all arms" if of is None else self.space.label(of[1])):
+                _log.warning("%s", said)
+        if self.untrained:
+            self.remark = f"{self.untrained} arms are left out: no value of tune could be trained"
 
     def _name_lost(self) -> None:
         """Say which finished trials cannot be measured on the bands of the space."""
@@ -185,7 +202,7 @@ class Driver:
                     {
                         "record": "infeasible",
                         "number": proposal.number,
-                        "arm": arm.digest,
+                        "arm": self.space.arm(proposal.assignment).digest,
                         "digest": arm.candidate.digest,
                         "params": plain(proposal.assignment),
                         "metrics": self._judge.known(arm),
@@ -194,9 +211,9 @@ class Driver:
                     }
                 )
 
-    def _ask(self) -> bool:
+    def _ask(self, trained: int) -> bool:
         """Ask for a batch and write it down; False when there is nothing more to try."""
-        wanted, trained = self.space.search.candidates, len(self._trainable())
+        wanted = self.space.search.candidates
         room = None if wanted is None else wanted - trained
         fruitless = len(self._proposals) - trained
         if room is not None and room <= 0:
@@ -210,9 +227,8 @@ class Driver:
         batch = self._sampler.ask(room)
         if room and not batch:
             self.remark = f"the space holds {trained} candidates that may be trained, not {wanted}"
-        arms = [self.space.arm(proposal.assignment) for proposal in batch]
         self._proposals += batch
-        self._arms += arms
+        self._arms += [self._judge.arm(proposal.assignment) for proposal in batch]
         # At once: a kill must not leave half a batch, which a sampler would go on from otherwise.
         self._ledger.append(
             *(
@@ -220,10 +236,10 @@ class Driver:
                     "record": "ask",
                     "number": proposal.number,
                     "params": plain(proposal.assignment),
-                    "arm": arm.digest,
+                    "arm": self.space.arm(proposal.assignment).digest,
                     "attributes": proposal.attributes,
                 }
-                for proposal, arm in zip(batch, arms, strict=True)
+                for proposal in batch
             )
         )
         return bool(batch)
@@ -232,7 +248,7 @@ class Driver:
         """Tell the outcomes of the proposals not yet told, in the order they were asked."""
         fresh = self._proposals[self._told :]
         outcomes = [
-            self._outcome(proposal, arm)
+            self._judge.outcome(proposal.number, arm)
             for proposal, arm in zip(fresh, self._arms[self._told :], strict=True)
         ]
         if self._asked_before:
@@ -242,19 +258,6 @@ class Driver:
             for outcome in outcomes:
                 self._sampler.tell(outcome)
         self._told = len(self._proposals)
-
-    def _outcome(self, proposal: Proposal, arm: Arm) -> Outcome:
-        """Return what the sampler is told of an arm: the mean over its seeds."""
-        violations = self._judge.excesses(arm)
-        if self._judge.violations(arm):
-            return Outcome(number=proposal.number, state="infeasible", violations=violations)
-        values = [self._judge.objective(arm, wanted.metric) for wanted in self.space.objectives]
-        known = tuple(value for value in values if value is not None)
-        if len(known) < len(values):
-            return Outcome(number=proposal.number, state="failed")
-        return Outcome(
-            number=proposal.number, state="complete", values=known, violations=violations
-        )
 
     def _stop_if_too_many_failed(self) -> None:
         limit = self.space.search.max_failed

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from gmsearch.candidate import Arm
-from gmsearch.driver.again import Measures
+from gmsearch.driver.again import Measures, narrowed
 from gmsearch.driver.judge import Judge
 from gmsearch.trial import Assignment, Failure, Plan
 
@@ -52,28 +52,62 @@ class Planner:
                 plans[key] = dataclasses.replace(plan, attempt=attempt)
         return list(plans.values())
 
-    def trials(self, arms: Arms) -> list[Plan]:
-        """Return the trials that are due: all arms with one seed before the next seed."""
-        plans = []
-        for seed in self._judge.space.search.seeds:
-            for arm, params in arms.values():
-                key = self._judge.trial_key(arm, seed)
-                trial = self._judge.records.trials.get(key)
+    def tunings(self, arms: Arms) -> list[Plan]:
+        """Return the runs that are due before training values are chosen."""
+        space, tuning = self._judge.space, self._judge.tuning
+        if space.tune is None:
+            return []
+        # Its holdout alone is measured, and of the bands what decides.
+        bands = dataclasses.replace(narrowed(space.bands, (space.tune.metric,)), every=0)
+        plans: dict[str, Plan] = {}
+        for arm, params in arms.values():
+            for run in tuning.open(arm):
+                trial = self._judge.records.tuning.get(run.key)
                 attempt = _next_attempt(trial.to_json() if trial else None)
-                if attempt is not None:
-                    plan = self._plan("trial", key, arm, params)
-                    plans.append(dataclasses.replace(plan, seed=seed, attempt=attempt))
-        return plans
+                if attempt is not None and run.key not in plans:
+                    plan = self._plan("tuning", run.key, run.arm, params)
+                    plans[run.key] = dataclasses.replace(
+                        plan, seed=space.tune.seed, bands=bands, attempt=attempt
+                    )
+        return list(plans.values())
+
+    def trials(self, arms: Arms) -> list[Plan]:
+        """Return the trials that are due: all arms with one seed before the next seed.
+
+        None of an arm whose training values are not chosen.
+        """
+        plans: dict[str, Plan] = {}
+        for seed, arm, params in self._repeats(arms):
+            key = self._judge.trial_key(arm, seed)
+            trial = self._judge.records.trials.get(key)
+            attempt = _next_attempt(trial.to_json() if trial else None)
+            if attempt is not None and key not in plans:
+                plan = self._plan("trial", key, arm, params)
+                plans[key] = dataclasses.replace(plan, seed=seed, attempt=attempt)
+        return list(plans.values())
+
+    def progress(self, arms: Arms) -> tuple[int, int]:
+        """Return how many trials and tunings the arms have, and how many are finished."""
+        total, due = 0, len(self.tunings(arms)) + len(self.trials(arms))
+        tuning, seeds = self._judge.tuning, len(self._judge.space.search.seeds)
+        for arm, _ in arms.values():
+            total += len(tuning.runs(arm))
+            if tuning.hopeless(arm):
+                continue
+            total += seeds
+            due += seeds if tuning.trained(arm) is None else 0
+        return total, total - due
+
+    def _repeats(self, arms: Arms) -> Iterator[tuple[int, Arm, Assignment]]:
+        tuned = [(self._judge.tuning.trained(arm), params) for arm, params in arms.values()]
+        for seed in self._judge.space.search.seeds:
+            yield from ((seed, arm, params) for arm, params in tuned if arm is not None)
 
     def measures(self, arms: Arms) -> list[Plan]:
         """Return what finished trials lack of the space's bands; the space has changed since."""
         space, records = self._judge.space, self._judge.records
         splits = ("evaluation", "holdout") if self._judge.facts.holdout_images else ("evaluation",)
-        keys = [
-            self._judge.trial_key(arm, seed)
-            for seed in space.search.seeds
-            for arm, _ in arms.values()
-        ]
+        keys = [self._judge.trial_key(arm, seed) for seed, arm, _ in self._repeats(arms)]
         trials = [records.trials[key] for key in keys if key in records.trials]
         return [
             plan

@@ -11,7 +11,8 @@ from typing import Any
 
 from gmsearch.candidate import Spectral
 from gmsearch.driver.judge import Facts
-from gmsearch.driver.loop import Driver, Watch
+from gmsearch.driver.loop import Driver
+from gmsearch.driver.watch import Watch
 from gmsearch.environment import describe
 from gmsearch.errors import StudyError
 from gmsearch.ledger import Ledger, write_atomic

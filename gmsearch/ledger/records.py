@@ -35,6 +35,12 @@ class Records:
     """By key. The last attempt counts, except that nothing replaces a final record by one that
     would be tried again: a worker given up for lost may finish after its successor failed."""
 
+    tuning: dict[str, TrialRecord] = dataclasses.field(default_factory=dict)
+    """The runs that chose training values, likewise; no number shown comes from one."""
+
+    tuned: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    """What they chose: by the digest of the arm as it was before, or `study` for all arms."""
+
     measures: dict[str, list[dict[str, Any]]] = dataclasses.field(default_factory=dict)
     """What was measured of finished trials later, by the key of the trial."""
 
@@ -100,16 +106,18 @@ class Records:
             raise ValueError("a ledger begins with its study record")
         elif kind in ("run", "ask", "infeasible"):
             {"run": self.runs, "ask": self.asks, "infeasible": self.infeasible}[kind].append(tree)
-        elif kind in ("trial", "timing", "measure") and not self.knows(tree):
+        elif kind == "tuned":
+            self.tuned.setdefault(tree["arm"], tree)
+        elif kind in ("trial", "tuning", "timing", "measure") and not self.knows(tree):
             if kind == "timing":
                 self.timings.append(tree)
             elif kind == "measure":
                 self.measures.setdefault(tree["key"], []).append(tree)
             else:
-                self._add_trial(tree)
+                self._add_trial(tree, self.tuning if kind == "tuning" else self.trials)
             self._known.add(_identity(tree))
 
-    def _add_trial(self, tree: dict[str, Any]) -> None:
+    def _add_trial(self, tree: dict[str, Any], trials: dict[str, TrialRecord]) -> None:
         # The seeds of an arm share its candidate and recipe, and all trials their metrics' names:
         # a large ledger is held at a fraction of its size.
         tree["candidate"] = self._shared.setdefault("c" + tree["digest"], tree["candidate"])
@@ -117,9 +125,9 @@ class Records:
         for field in ("metrics", "params"):
             tree[field] = {sys.intern(name): value for name, value in tree[field].items()}
         record = record_from(tree)
-        earlier = self.trials.get(record.key)
+        earlier = trials.get(record.key)
         if earlier is None or _rank(record) > _rank(earlier):
-            self.trials[record.key] = record
+            trials[record.key] = record
 
 
 def _identity(tree: Mapping[str, Any]) -> Identity:

@@ -9,7 +9,7 @@ from gmsearch.space.changes import Change
 from gmsearch.space.domains import Choice, Domain, Float, Int, Parameter
 from gmsearch.space.load import load_space
 from gmsearch.space.schema import json_schema
-from gmsearch.space.settings import METHODS, Method, Resources, Search
+from gmsearch.space.settings import METHODS, Match, Method, Resources, Search, Tune
 from gmsearch.space.space import Space
 
 __all__ = [
@@ -19,11 +19,13 @@ __all__ = [
     "Domain",
     "Float",
     "Int",
+    "Match",
     "Method",
     "Parameter",
     "Resources",
     "Search",
     "Space",
+    "Tune",
     "json_schema",
     "load_space",
 ]

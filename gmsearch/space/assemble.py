@@ -6,13 +6,19 @@ from pathlib import Path
 
 from gmsearch.candidate import Bands, Candidate, Gate, GmNet, Recipe, Spectral, Stored, Streamed
 from gmsearch.space.domains import Tree
+from gmsearch.space.fairness import (
+    check_choosing,
+    check_matched,
+    check_tuned,
+    match_from_file,
+    tune_from_file,
+)
 from gmsearch.space.fit import Judge
 from gmsearch.space.forms import fields_of
 from gmsearch.space.goals import constraints_from, objectives_from
 from gmsearch.space.mistakes import Mistakes, closest, near
 from gmsearch.space.nodes import Node
 from gmsearch.space.references import (
-    Drafts,
     baseline_from,
     dependency_order,
     forbid_from,
@@ -30,7 +36,7 @@ from gmsearch.space.rules import (
     search_from_file,
 )
 from gmsearch.space.sections import REQUIRED, SECTIONS, Name, validated
-from gmsearch.space.settings import Resources, Search
+from gmsearch.space.settings import Choosing, Match, Resources, Search
 from gmsearch.space.space import Space
 from gmsearch.space.tree import TreeReader
 
@@ -66,6 +72,8 @@ def assemble(root: Node, source: str, data_root: Path | None, mistakes: Mistakes
         baseline_from(node, order, drafts, mistakes) if (node := given("baseline")) else None
     )
 
+    tune = tune_from_file(node, drafts, mistakes) if (node := given("tune")) else None
+    match = match_from_file(node, mistakes) if (node := given("match")) else None
     space = Space(
         study=name["study"],
         about=name["about"],
@@ -82,22 +90,31 @@ def assemble(root: Node, source: str, data_root: Path | None, mistakes: Mistakes
         constraints=constraints,
         search=search or Search(method="grid"),
         resources=resources or Resources(),
+        tune=tune,
+        match=match,
     )
     if search is not None:
         check_method(search, drafts, root, mistakes)
     if data is not None:
         check_holdout(data, bands, search, root, mistakes)
     check_constraints(constraints, root, mistakes)
-    _judge(space, root, drafts, mistakes, tied=tied)
+    if tune is not None and data is not None and bands is not None:
+        check_choosing(tune, bands.metrics, search, root, mistakes)
+    _judge(space, Judge(space, root, drafts, mistakes, data), root, mistakes, tied=tied)
     return space
 
 
-def _judge(space: Space, root: Node, drafts: Drafts, mistakes: Mistakes, *, tied: bool) -> None:
+def _judge(space: Space, judge: Judge, root: Node, mistakes: Mistakes, *, tied: bool) -> None:
     """Judge what the space allows; `tied` is whether conditions and `forbid` are sound."""
-    judge = Judge(space, root, drafts, mistakes)
     if tied:
         check_forbid(space, root, mistakes)
+        told = len(mistakes)
         judge.judge()
+        # On values that make no arm, these would say what is said already.
+        if space.tune is not None and len(mistakes) == told:
+            check_tuned(space, root, mistakes)
+        if space.match is not None and len(mistakes) == told:
+            check_matched(space, root, mistakes)
     elif len(space.order) == len(space.parameters):
         judge.judge_fixed()
 
@@ -119,6 +136,8 @@ def _check_keys(root: Node, mistakes: Mistakes) -> None:
 def _owners() -> dict[str, str]:
     """Return in which section every key of a section belongs, the commonest last."""
     sections: list[tuple[str, type[object]]] = [
+        ("tune", Choosing),
+        ("match", Match),
         ("resources", Resources),
         ("bands", Bands),
         ("data", Streamed),

@@ -11,6 +11,7 @@ from typing import Any, get_args
 from gmsearch.candidate import FAMILIES, Bands, Candidate, Recipe
 from gmsearch.candidate import plain as listed
 from gmsearch.space.domains import MAX_STEPS
+from gmsearch.space.fairness import tunable, value_schema
 from gmsearch.space.forms import (
     ROWS,
     Form,
@@ -21,7 +22,6 @@ from gmsearch.space.forms import (
     leaf_schema,
     misfit,
 )
-from gmsearch.space.fairness import tunable, value_schema
 from gmsearch.space.goals import METRICS
 from gmsearch.space.sections import (
     DATA,
@@ -132,9 +132,7 @@ class _Sites:
         for key, field in fields_of(cls).items():
             family = key == "family"  # the one leaf that takes no domain
             place = leaf_schema(field.form) if family else self.site(f"{prefix}.{key}", field.form)
-            default = (
-                {} if field.required or key in ROWS else {"default": listed(field.default)}
-            )
+            default = {} if field.required or key in ROWS else {"default": listed(field.default)}
             about = {"description": said[key]} if key in said else {}
             properties[key] = {**place, **about, **default}
             required += [key] if field.required else []

@@ -17,10 +17,8 @@ from gmsearch.candidate import Bands, Spectral, Stored, Streamed
 from gmsearch.space.forms import STRICT, Form, fields_of, refuse, takes_none
 from gmsearch.space.mistakes import Mistakes, near, shown, words
 from gmsearch.space.nodes import Node
-from gmsearch.space.settings import Resources, Search
+from gmsearch.space.settings import MAX_SEED, Choosing, Match, Resources, Search
 
-MAX_SEED = 2**32 - 1
-"""The largest seed that every generator in use takes."""
 MAX_REPEATS = 1000
 
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
@@ -69,6 +67,8 @@ SECTIONS = {
     "objectives": "What is maximised or minimised.",
     "constraints": "Bounds of metrics, both ends included.",
     "search": "Which candidates are trained, and how often each.",
+    "tune": "Training parameters chosen on the holdout: lists of the values to try.",
+    "match": "A cost that every candidate shares with the baseline, and what is scaled for it.",
     "resources": "What one trial holds while it runs.",
 }
 """The keys of a space file, and what each is for."""
@@ -138,6 +138,8 @@ _NARROWED: dict[type[object], dict[str, Any]] = {
         "population": Annotated[int, Field(ge=2)] | None,
         "max_failed": Annotated[int, Field(ge=0)] | Percent | None,
     },
+    Choosing: {"seed": Seed},
+    Match: {"tolerance": Annotated[float, Field(gt=0, lt=1)]},
     Resources: {"cpus": Positive, "gpus": Annotated[float, Field(ge=0)]},
 }
 """The types of fields as a file may write them, where the dataclass alone says less."""

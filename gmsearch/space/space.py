@@ -22,7 +22,7 @@ from gmsearch.space.counting import count_assignments, enumerate_assignments
 from gmsearch.space.domains import Choice, Domain, Int, Parameter, Slot, Tree, draw, resolve
 from gmsearch.space.forms import frozen
 from gmsearch.space.mistakes import compact, near
-from gmsearch.space.settings import Resources, Search
+from gmsearch.space.settings import Match, Resources, Search, Tune
 from gmsearch.trial import Assignment, Constraint, Objective, Value
 
 
@@ -52,6 +52,8 @@ class Space:
     constraints: tuple[Constraint, ...]
     search: Search
     resources: Resources
+    tune: Tune | None = None
+    match: Match | None = None
 
     def draw(self, suggest: Callable[[Parameter], Value]) -> Assignment:
         """Return the assignment that `suggest` makes, asked for the active parameters alone.
@@ -94,7 +96,7 @@ class Space:
                     yield assignment, arm
 
     def arm(self, assignment: Assignment) -> Arm:
-        """Return the arm of a complete assignment.
+        """Return the arm of a complete assignment, as the file says it: not tuned, not matched.
 
         Raises:
             FieldError: where a parameter has no value, or the values do not fit each other; its
@@ -160,6 +162,7 @@ class Space:
         """Return what the file says as plain data: no comments, no `about`, no place of data."""
         by_path = {parameter.path: parameter for parameter in self.parameters}
         data = {key: value for key, value in plain(self.data).items() if key != "root"}
+        fair = {"tune": self.tune, "match": self.match}
         return {
             "study": self.study,
             "model": _meaning(self.model, by_path),
@@ -172,6 +175,7 @@ class Space:
             "constraints": {c.metric: _bounds(c) for c in self.constraints},
             "search": plain(self.search),
             "resources": plain(self.resources),
+            **{key: plain(said) for key, said in fair.items() if said is not None},
         }
 
     @property

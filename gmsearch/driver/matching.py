@@ -1,0 +1,119 @@
+"""One field of a candidate scaled by one factor until its cost is that of the baseline."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+
+from gmsearch.candidate import Candidate
+from gmsearch.errors import FieldError
+from gmsearch.space import Match
+
+_GRAIN = {"widths": 1, "depths": 1, "mlp_ratio": 100}
+"""Steps per unit: widths and depths are integers, ratios are given to hundredths."""
+_LARGEST_FACTOR = 1024.0
+_HALVINGS = 48
+_MOST_TRIED = 2500
+_FARTHEST = 4
+_ADJUSTED_STAGES = 7
+_SHARE = 0.1
+
+Measure = Callable[[Candidate], float]
+
+
+def matched(candidate: Candidate, match: Match, target: float, measure: Measure) -> Candidate:
+    """Return `candidate` with one field scaled so that its cost is `target`, within tolerance.
+
+    One common factor is sought by bisection, since the cost grows with it, and its values rounded
+    to whole steps. Where rounding alone misses, single stages are moved by a few steps, by a tenth
+    of their value at most but always by one if need be: what lies nearest to the common factor
+    (least sum of squared relative deviations) is taken first. A candidate that costs `target`
+    already stays as it is. A stage of a MobileNetV2 without expansion keeps its ratio of 1.
+
+    Returns:
+        The first candidate within the tolerance; where there is none, the one with the nearest
+        cost of those tried.
+    """
+    room = match.tolerance * target
+    if abs(measure(candidate) - target) <= room:
+        return candidate
+    start = [value * _GRAIN[match.by] for value in getattr(candidate, match.by)]
+    fixed = {i for i, value in enumerate(start) if _is_fixed(candidate, match.by, value)}
+
+    def scaled(steps: Sequence[int]) -> Candidate | None:
+        return _with_steps(candidate, match.by, steps)
+
+    factor = _common_factor(start, fixed, target, scaled, measure)
+    nearest, least = candidate, float("inf")
+    for steps in _around([v if i in fixed else v * factor for i, v in enumerate(start)], fixed):
+        other = scaled(steps)
+        error = float("inf") if other is None else abs(measure(other) - target)
+        if other is not None and error < least:
+            nearest, least = other, error
+        if error <= room:
+            break
+    return nearest
+
+
+def _is_fixed(candidate: Candidate, by: str, steps: float) -> bool:
+    return candidate.family == "mobilenetv2" and by == "mlp_ratio" and steps == _GRAIN[by]
+
+
+def _with_steps(candidate: Candidate, by: str, steps: Sequence[int]) -> Candidate | None:
+    """Return the candidate with these steps; None where they cannot be built."""
+    grain = _GRAIN[by]
+    values = tuple(step if grain == 1 else step / grain for step in steps)
+    try:
+        return dataclasses.replace(candidate, **{by: values})  # type: ignore[arg-type]
+    except FieldError:
+        return None
+
+
+def _rounded(values: Sequence[float]) -> tuple[int, ...]:
+    return tuple(max(1, round(value)) for value in values)
+
+
+def _common_factor(
+    start: Sequence[float],
+    fixed: set[int],
+    target: float,
+    scaled: Callable[[Sequence[int]], Candidate | None],
+    measure: Measure,
+) -> float:
+    """Return the largest factor found whose cost is not above `target`."""
+    low, high = 0.0, _LARGEST_FACTOR
+    for _ in range(_HALVINGS):
+        # By ratio from the first positive end on: small factors matter as much as large ones.
+        middle = (low * high) ** 0.5 if low else high / 2
+        values = [v if i in fixed else v * middle for i, v in enumerate(start)]
+        other = scaled(_rounded(values))
+        if other is None or measure(other) <= target:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _around(wanted: Sequence[float], fixed: set[int]) -> Iterator[tuple[int, ...]]:
+    """Yield the rounded values, then those near them, the least deviation first."""
+    centre = _rounded(wanted)
+    yield centre
+    movable = sorted((i for i in range(len(wanted)) if i not in fixed), key=lambda i: -wanted[i])
+    movable = movable[:_ADJUSTED_STAGES]
+    reach = _FARTHEST
+    while reach > 1 and (2 * reach + 1) ** len(movable) > _MOST_TRIED:
+        reach -= 1
+    moves = []
+    for i in range(len(wanted)):
+        most = min(reach, max(1, int(_SHARE * centre[i]))) if i in movable else 0
+        moves.append(range(-most, most + 1))
+
+    def deviation(steps: Sequence[int]) -> float:
+        return sum((step / value - 1) ** 2 for step, value in zip(steps, wanted, strict=True))
+
+    others = (
+        tuple(value + move for value, move in zip(centre, row, strict=True))
+        for row in itertools.product(*moves)
+    )
+    yield from sorted((o for o in others if min(o) >= 1 and o != centre), key=deviation)
