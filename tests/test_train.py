@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gmsearch.candidate import Recipe, candidate_from, recipe_from
 from gmsearch.errors import DivergedError
 from gmsearch.models import build
-from gmsearch.train import Epoch, _Batches, learning_rate, train
+from gmsearch.train import Epoch, InMemory, learning_rate, train
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
 NET = {"widths": [8, 8], "depths": [1, 1], "stem_width": 8, "kernel_size": 3, "mlp_ratio": 2}
@@ -33,11 +33,16 @@ def labels() -> Tensor:
     return torch.arange(96) % 4
 
 
+def memory(images: Tensor, labels: Tensor, recipe: Recipe) -> InMemory:
+    """Return the batches of the images as every test here normalises them."""
+    return InMemory(images, labels, recipe, mean=MEAN, std=STD)
+
+
 def run(images: Tensor, labels: Tensor, recipe: Recipe, *, seed: int = 0, **gate: Any) -> Any:
     """Train a tiny network; return loss and digest of the weights after each epoch."""
     torch.set_num_threads(1)
     model = build(candidate_from({**NET, "gate": gate}), num_classes=4, seed=seed)
-    steps = train(model, images, labels, recipe, mean=MEAN, std=STD, seed=seed)
+    steps = train(model, memory(images, labels, recipe), recipe, seed=seed)
     return [(e.train_loss, weights_digest(e.model)) for e in steps]
 
 
@@ -81,7 +86,7 @@ def test_arms_of_one_seed_see_the_same_batches(images: Tensor, labels: Tensor) -
     """Order and augmentation depend on seed and epoch alone, and change with both."""
 
     def batches(seed: int, epoch: int) -> list[Tensor]:
-        made = _Batches(images, labels, Recipe(batch_size=32), MEAN, STD)
+        made = memory(images, labels, Recipe(batch_size=32))
         return [x for x, _ in made.epoch(seed, epoch)]
 
     one, again = batches(3, 2), batches(3, 2)
@@ -92,7 +97,7 @@ def test_arms_of_one_seed_see_the_same_batches(images: Tensor, labels: Tensor) -
 
 def test_batches_cover_the_data_once(images: Tensor, labels: Tensor) -> None:
     """Without augmentation an epoch is a permutation of the normalised images."""
-    batches = _Batches(images, labels, Recipe(batch_size=32, augment="none"), MEAN, STD)
+    batches = memory(images, labels, Recipe(batch_size=32, augment="none"))
     x, y = map(torch.cat, zip(*batches.epoch(0, 1), strict=True))
     expected = (images.double() / 255 - torch.tensor(MEAN).double()) / torch.tensor(STD).double()
     pixels = expected.permute(0, 3, 1, 2)
@@ -104,7 +109,7 @@ def test_batches_cover_the_data_once(images: Tensor, labels: Tensor) -> None:
 
 def test_crop_and_flip_equal_the_plain_way(images: Tensor, labels: Tensor) -> None:
     """Every augmented image is a crop of the image as numpy pads it, flipped or not."""
-    made = _Batches(images, labels, Recipe(batch_size=96), (0, 0, 0), (1, 1, 1))
+    made = InMemory(images, labels, Recipe(batch_size=96), mean=(0, 0, 0), std=(1, 1, 1))
     x = next(iter(made.epoch(0, 1)))[0].permute(0, 2, 3, 1).mul(255).round().numpy()
     padded = np.pad(images.numpy(), [(0, 0), (2, 2), (2, 2), (0, 0)], mode="reflect")
     crops = {
@@ -120,8 +125,8 @@ def test_crop_and_flip_equal_the_plain_way(images: Tensor, labels: Tensor) -> No
 
 def test_the_last_short_batch_is_left_out(images: Tensor, labels: Tensor) -> None:
     """Batch norm sees full batches only; a set smaller than a batch is one batch."""
-    assert [len(b) for b in (_Batches(images, labels, Recipe(batch_size=40), MEAN, STD),)] == [2]
-    assert len(_Batches(images, labels, Recipe(batch_size=1000), MEAN, STD)) == 1
+    assert [len(b) for b in (memory(images, labels, Recipe(batch_size=40)),)] == [2]
+    assert len(memory(images, labels, Recipe(batch_size=1000))) == 1
 
 
 def test_a_loss_that_is_not_finite_stops_at_once(images: Tensor, labels: Tensor) -> None:
@@ -136,7 +141,7 @@ def test_the_average_is_evaluated_where_the_recipe_has_one(images: Tensor, label
     recipe = recipe_from({"epochs": 1, "batch_size": 32, "ema": 0.5})
     model = build(candidate_from(NET), num_classes=4, seed=0)
     start = {k: v.clone() for k, v in model.named_parameters()}
-    epoch: Epoch = next(train(model, images, labels, recipe, mean=MEAN, std=STD, seed=0))
+    epoch: Epoch = next(train(model, memory(images, labels, recipe), recipe, seed=0))
     name = "stem.0.conv.weight"
     moved = (dict(model.named_parameters())[name] - start[name]).norm()
     lagged = (dict(epoch.model.named_parameters())[name] - start[name]).norm()
@@ -150,7 +155,7 @@ def test_only_matrices_are_decayed(images: Tensor, labels: Tensor) -> None:
     models = []
     for chosen in (recipe, plain):
         model = build(candidate_from(NET), num_classes=4, seed=0)
-        list(train(model, images, labels, chosen, mean=MEAN, std=STD, seed=0))
+        list(train(model, memory(images, labels, chosen), chosen, seed=0))
         models.append(dict(model.named_parameters()))
     for name, tensor in models[0].items():
         assert torch.equal(tensor, models[1][name]) == (tensor.ndim <= 1), name

@@ -14,6 +14,7 @@ import torch
 
 from gmsearch import ledger
 from gmsearch.errors import DataError, DivergedError, GmsearchError
+from gmsearch.runner import checkpoint
 from gmsearch.runner.images import Run
 from gmsearch.runner.measure import run_measure
 from gmsearch.runner.timing import run_timing
@@ -21,7 +22,12 @@ from gmsearch.runner.trial import run_trial
 from gmsearch.trial import Failure, Plan, record_of
 
 _ERROR_CHARACTERS = 2000  # the ledger is read as a whole at every start
-_WORK = {"trial": run_trial, "timing": run_timing, "measure": run_measure}
+_WORK = {
+    "trial": run_trial,
+    "tuning": run_trial,
+    "timing": run_timing,
+    "measure": run_measure,
+}
 
 
 def gpu_names() -> list[str]:
@@ -36,8 +42,11 @@ def run(plan: Plan) -> Run:
         outcome = yield from _WORK[plan.kind](plan)
     except Exception as error:  # noqa: BLE001 - the one place that catches: a failure is a record
         outcome = {"failure": _classify(error), "error": _describe(error)}
-    record = record_of(plan, seconds=time.perf_counter() - start, **outcome)
+    seconds = outcome.pop("earlier", 0.0) + time.perf_counter() - start
+    record = record_of(plan, seconds=seconds, **outcome)
     ledger.spool(Path(plan.study_dir), record)
+    if not outcome.get("failure", Failure.CODE).retried:
+        checkpoint.remove(Path(plan.study_dir), plan.key)
     return record
 
 

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 
 from gmsearch.bands import drawn_rows, evaluate_bands, evaluate_batches
 from gmsearch.data import Dataset, ImageStream, load
-from gmsearch.data.loader import evaluation_batches
+from gmsearch.data.loader import StreamedBatches, evaluation_batches
 from gmsearch.errors import DataError
 from gmsearch.evaluate import Scores
+from gmsearch.train import Batches, InMemory
 from gmsearch.trial import Plan, Progress
 
 Run = Generator[Progress, None, dict[str, Any]]
@@ -47,6 +48,15 @@ def first(data: Dataset, n: int) -> Tensor:
         rows = np.arange(min(n, len(images)))
         return torch.cat([pixels for pixels, _ in evaluation_batches(images, rows=rows)])
     return torch.from_numpy(images.images[:n])
+
+
+def training_batches(plan: Plan, data: Dataset) -> Batches:
+    """Return the batches of the training split as the recipe augments them."""
+    recipe = plan.arm.recipe
+    if isinstance(data.train, ImageStream):
+        return StreamedBatches(data.train, recipe, device=plan.device, workers=_workers(plan))
+    images, labels = tensors(data, "train")
+    return InMemory(images, labels, recipe, mean=data.mean, std=data.std, device=plan.device)
 
 
 def evaluate(

@@ -1,0 +1,79 @@
+"""Checkpoints of a trial that is being trained, until its record is in the spool.
+
+They are plain data and tensors, which `torch.load` reads with weights_only. What is damaged, of
+another trial, or of another version is not taken up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gmsearch import __version__, ledger
+from gmsearch.errors import DataError
+
+_FOLDER = "checkpoints"
+
+_log = logging.getLogger(__name__)
+
+
+def write(folder: Path, key: str, state: Mapping[str, Any]) -> None:
+    """Leave `state` for whoever continues the trial; the one before is kept beside it.
+
+    Raises:
+        StudyError: where the file system refuses.
+    """
+    current, previous = _paths(folder, key)
+    buffer = io.BytesIO()
+    torch.save({**state, **_origin(key)}, buffer)
+    with contextlib.suppress(FileNotFoundError):
+        current.replace(previous)
+    ledger.write_atomic(current, buffer.getvalue())
+
+
+def read(folder: Path, key: str) -> dict[str, Any] | None:
+    """Return the last state that can be continued from; None where there is none."""
+    for path in _paths(folder, key):
+        try:
+            return _read(path, key)
+        except FileNotFoundError:
+            continue
+        except Exception as error:  # noqa: BLE001 - whatever a damaged file makes a reader raise
+            _log.warning("%s: not continued from: %s", path, str(error).partition("\n")[0])
+    return None
+
+
+def remove(folder: Path, key: str) -> None:
+    """Remove what `write` left."""
+    for path in _paths(folder, key):
+        path.unlink(missing_ok=True)
+
+
+def _read(path: Path, key: str) -> dict[str, Any]:
+    data = path.read_bytes()
+    # torch does not look at the checksums it writes.
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if archive.testzip() is not None:
+            raise DataError("it is damaged")
+    state: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    for name, value in _origin(key).items():
+        if state.pop(name) != value:
+            raise DataError(f"it is of another {name}, not {value}")
+    return state
+
+
+def _origin(key: str) -> dict[str, str]:
+    """Return what a state must agree in for the trial to end as one never interrupted."""
+    return {"trial": key, "gmsearch": __version__, "torch": str(torch.__version__)}
+
+
+def _paths(folder: Path, key: str) -> tuple[Path, Path]:
+    name = ledger.check_name(key, "record")
+    return folder / _FOLDER / f"{name}.pt", folder / _FOLDER / f"{name}.previous.pt"

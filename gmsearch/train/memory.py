@@ -1,0 +1,97 @@
+"""Batches of images that live in memory: uint8 on the device, augmented there in whole batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from gmsearch.candidate import Recipe
+from gmsearch.train.augment import crops, jittered, resized
+from gmsearch.train.draws import stream
+
+
+class InMemory:
+    """Augmented, normalised, channels_last batches of images that stay uint8 on the device."""
+
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        recipe: Recipe,
+        *,
+        mean: Sequence[float],
+        std: Sequence[float],
+        device: torch.device | str = "cpu",
+    ) -> None:
+        """Take the training split.
+
+        Args:
+            images: uint8 (N, H, W, C), square, on any device.
+            labels: int64 (N,).
+            recipe: batch size and augmentation.
+            mean: per channel, of pixel values in 0..1; taken off before division by `std`.
+            std: per channel.
+            device: where the images are kept and the batches made.
+        """
+        assert recipe.auto_augment is None, "policies work on images as they are decoded"
+        self._recipe = recipe
+        self._labels = labels.to(device)
+        self._size = images.shape[1]
+        self._margin = self._size // 8 if recipe.augment == "crop_flip" else 0
+        self._images = self._padded(images.to(device))
+        # One multiplication and one addition per pixel: (x / 255 - mean) / std.
+        self._scale = 1 / (255 * torch.tensor(std, device=device))
+        self._shift = -torch.tensor(mean, device=device) / torch.tensor(std, device=device)
+        # A last short batch would give batch norm other statistics than all the rest.
+        self._batch_size = min(recipe.batch_size, len(labels))
+
+    def __len__(self) -> int:
+        """Return the number of batches of an epoch; what does not fill one is left out."""
+        return len(self._labels) // self._batch_size
+
+    def _padded(self, images: Tensor) -> Tensor:
+        if self._margin == 0:
+            return images
+        index = torch.arange(-self._margin, self._size + self._margin, device=images.device).abs()
+        index = torch.where(index < self._size, index, 2 * (self._size - 1) - index)
+        return images[:, index][:, :, index]
+
+    def epoch(self, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield float32 (B, C, H, W) and int64 (B,); drawn on the CPU, alike on every device."""
+        generator = torch.Generator().manual_seed(stream(seed, "data", epoch))
+        n, device = len(self._labels), self._images.device
+        order = torch.randperm(n, generator=generator).to(device)
+        flips = torch.rand(n, generator=generator).lt(0.5).to(device)
+        if self._recipe.augment == "random_resized_crop":
+            places = crops(n, self._size, self._recipe.crop_scale, generator).to(device)
+        else:
+            places = torch.randint(2 * self._margin + 1, (2, n), generator=generator).to(device)
+        colours = torch.Generator().manual_seed(stream(seed, "colour", epoch))
+        for start in range(0, len(self) * self._batch_size, self._batch_size):
+            rows = slice(start, start + self._batch_size)
+            index = order[rows]
+            x = self._augmented(index, flips[rows], places[:, rows])
+            if self._recipe.color_jitter > 0:
+                x = self._coloured(x, colours)
+            x = torch.addcmul(self._shift, x.float(), self._scale)
+            yield x.permute(0, 3, 1, 2), self._labels[index]
+
+    def _augmented(self, index: Tensor, flip: Tensor, places: Tensor) -> Tensor:
+        """Return (B, H, W, C), values in 0..255: crop and flip as one gather where they can be."""
+        if self._recipe.augment == "none":
+            return self._images[index]
+        if self._recipe.augment == "random_resized_crop":
+            return resized(self._images[index].float(), places, flip)
+        along = torch.arange(self._size, device=index.device)
+        columns = torch.where(flip[:, None], along.flip(0), along) + places[1][:, None]
+        rows = along + places[0][:, None]
+        return self._images[index[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+    def _coloured(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        strength = self._recipe.color_jitter
+        low, high = max(0.0, 1 - strength), 1 + strength
+        factors = torch.rand(3, len(x), generator=generator) * (high - low) + low
+        order = torch.randperm(3, generator=generator).tolist()
+        return jittered(x.float() / 255, factors.to(x.device), order) * 255
