@@ -46,6 +46,21 @@ class Engine(enum.StrEnum):
     SERIAL = "serial"
 
 
+class Mode(enum.StrEnum):
+    """How a network is run when it is timed."""
+
+    EAGER = "eager"
+    COMPILED = "compiled"
+    GRAPH = "graph"
+
+
+class Dtype(enum.StrEnum):
+    """In which type a network is timed."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
 @app.command()
 def run(
     space: SpaceFile,
@@ -101,6 +116,68 @@ def check(space: SpaceFile, *, data_root: DataRoot = None) -> None:
     from gmsearch.cli.check import check_space
 
     check_space(space, data_root)
+
+
+@app.command()
+def profile(
+    names: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="NAME...", help="Presets, models of timm, or space files (*.yaml)."
+        ),
+    ],
+    *,
+    resolution: Annotated[
+        int | None, typer.Option(min=1, help="Pixels; by default a space file's images, or 224.")
+    ] = None,
+    classes: Annotated[
+        int | None, typer.Option(min=1, help="By default a space file's data's, or 1000.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu, cuda or cuda:N; by default a GPU if there is one.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads of an operator.")] = 1,
+    batch_size: Annotated[
+        list[int] | None, typer.Option(min=1, help="Images at once; may be repeated; 1.")
+    ] = None,
+    mode: Annotated[
+        list[Mode] | None, typer.Option(help="How it is run; may be repeated; eager.")
+    ] = None,
+    dtype: Annotated[Dtype, typer.Option(help="Of weights and images.")] = Dtype.FLOAT32,
+    timing: Annotated[
+        bool, typer.Option("--timing/--no-timing", help="Latencies, or costs alone.")
+    ] = True,
+    by_kind: Annotated[
+        bool, typer.Option("--by-kind", help="Costs by kind of layer; always for one network.")
+    ] = False,
+    csv: Annotated[Path | None, typer.Option(help="Write a row per network here.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write everything measured here.")] = None,
+) -> None:
+    """Compare networks in cost and latency, without training.
+
+    Latencies are measured beside a reference network; nothing else should run meanwhile.
+    """
+    from gmsearch.candidate import Condition
+    from gmsearch.cli.profile import Request
+    from gmsearch.cli.profile import profile as profile_networks
+
+    conditions = [
+        Condition(batch_size=size, mode=one.value, dtype=dtype.value)
+        for one in mode or [Mode.EAGER]
+        for size in batch_size or [1]
+    ]
+    request = Request(
+        names=names,
+        resolution=resolution,
+        classes=classes,
+        device=device,
+        threads=threads,
+        conditions=list(dict.fromkeys(conditions)) if timing else [],
+        by_kind=by_kind,
+        csv=csv,
+        json=json,
+    )
+    raise typer.Exit(profile_networks(request))
 
 
 @app.command()

@@ -9,7 +9,15 @@ protocol.py   warm-up, blocks, repeats, the reference, the interval
 from __future__ import annotations
 
 from gmsearch.latency.folding import fold_batch_norm
-from gmsearch.latency.modes import require
+from gmsearch.latency.modes import require, usual_device
 from gmsearch.latency.protocol import REFERENCE, Timing, measure, measure_each
 
-__all__ = ["REFERENCE", "Timing", "fold_batch_norm", "measure", "measure_each", "require"]
+__all__ = [
+    "REFERENCE",
+    "Timing",
+    "fold_batch_norm",
+    "measure",
+    "measure_each",
+    "require",
+    "usual_device",
+]

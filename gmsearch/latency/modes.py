@@ -21,6 +21,11 @@ from gmsearch.latency.folding import deployed, relocate
 _GRAPH_WARMUP = 3  # runs before the capture of a CUDA graph, as PyTorch asks for
 
 
+def usual_device() -> str:
+    """Return a GPU where torch finds one, else the CPU."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def require(condition: Condition, device: str) -> None:
     """Raise InputError for what `device`, or what is installed here, cannot time."""
     kind = torch.device(device).type

@@ -1,0 +1,256 @@
+"""A profile as tables for a terminal, as CSV and as JSON."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+
+from gmsearch.candidate import PUBLISHED, Candidate, Condition, plain
+from gmsearch.cost import Cost
+from gmsearch.environment import describe
+from gmsearch.errors import InputError
+from gmsearch.trial import STATIC_METRICS
+
+if TYPE_CHECKING:
+    from gmsearch.latency import Timing
+
+_PLAIN_WIDTH = 120  # where there is no terminal
+_PUBLISHED_AT = (224, 1000)
+_SHOWN_COSTS = ("params", "flops", "elementwise_ops")
+_MISSING = "-"
+_INFERRED = "†"
+
+
+@dataclasses.dataclass(kw_only=True, slots=True)
+class Row:
+    """One network: what it costs, and how long it takes under each condition."""
+
+    name: str
+    candidate: Candidate
+    cost: Cost | None = None
+    uncounted: dict[str, int] = dataclasses.field(default_factory=dict)
+    """Operators in no count, and how often they run."""
+    timings: dict[Condition, Timing] = dataclasses.field(default_factory=dict)
+    error: str | None = None
+
+    def values(self) -> dict[str, float]:
+        """Return all numbers by the names of their metrics, unrounded."""
+        found = dict(self.cost.metrics()) if self.cost is not None else {}
+        for timing in self.timings.values():
+            found |= timing.metrics()
+        return found
+
+    def remarks(self, condition: Condition) -> str:
+        """Return what may have moved the numbers of one condition."""
+        timing = self.timings.get(condition)
+        return ", ".join(timing.disturbances) if timing is not None else ""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Profile:
+    """The networks, and what all of them were measured at."""
+
+    rows: Sequence[Row]
+    resolution: int
+    classes: int
+    conditions: Sequence[Condition]
+
+
+Column = tuple[str, Callable[[Row], str]]
+
+
+def print_profile(profile: Profile, *, by_kind: bool) -> None:
+    """Print one table where it fits the terminal, else one for costs and one per condition."""
+    console = Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, markup=False, width=_PLAIN_WIDTH)
+    groups = [_cost_columns(profile), *(_timed_columns(profile, c) for c in profile.conditions)]
+    whole = _table(profile, [column for group in groups for column in group])
+    if Measurement.get(console, console.options, whole).maximum <= console.width:
+        tables = [whole]
+    else:
+        tables = [_table(profile, group) for group in groups]
+    if by_kind:
+        tables += [_kinds(row.name, row.cost) for row in profile.rows if row.cost is not None]
+    for table in tables:
+        console.print(table)
+        console.print()
+    for line in _notes(profile):
+        console.print(line)
+
+
+def _table(profile: Profile, columns: Sequence[Column]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("network", overflow="fold")
+    for heading, _ in columns:
+        words = heading in ("published", "remarks") or heading.startswith("remarks@")
+        table.add_column(heading, justify="left" if words else "right", overflow="fold")
+    for row in profile.rows:
+        table.add_row(row.name, *(cell(row) for _, cell in columns))
+    return table
+
+
+def _cost_columns(profile: Profile) -> list[Column]:
+    def cost_of(metric: str) -> Callable[[Row], str]:
+        return lambda row: _short(row.values().get(metric))
+
+    columns: list[Column] = [(metric, cost_of(metric)) for metric in _SHOWN_COSTS]
+    if any(_published(profile, row) for row in profile.rows):
+        columns.append(("published", lambda row: _published(profile, row)))
+    return columns
+
+
+def _published(profile: Profile, row: Row) -> str:
+    """Return the figures of the paper, as it rounds them; nothing where there are none."""
+    found = PUBLISHED.get(row.name)
+    if found is None or (profile.resolution, profile.classes) != _PUBLISHED_AT:
+        return ""
+    mark = f" {_INFERRED}" if found.inferred else ""
+    return f"{found.params / 1e6:g}M, {found.flops / 1e9:g}G{mark}"
+
+
+def _timed_columns(profile: Profile, condition: Condition) -> list[Column]:
+    def of_timing(text: Callable[[Timing], str]) -> Callable[[Row], str]:
+        def cell(row: Row) -> str:
+            timing = row.timings.get(condition)
+            return _MISSING if timing is None else text(timing)
+
+        return cell
+
+    columns: list[Column] = [
+        (condition.name("latency_ms"), of_timing(lambda t: f"{t.latency_ms:.4g}")),
+        ("95 % interval", of_timing(lambda t: f"[{t.low:.4g}, {t.high:.4g}]")),
+        ("ratio", of_timing(lambda t: f"{t.ratio:.3g}")),
+    ]
+    if condition.batch_size > 1:
+        heading = condition.name("throughput_ips")
+        columns.append((heading, of_timing(lambda t: f"{t.throughput_ips:.4g}")))
+    if any(row.timings[condition].peak_memory_mb for row in profile.rows if row.timings):
+        heading = condition.name("peak_memory_mb")
+        columns.append((heading, of_timing(lambda t: f"{t.peak_memory_mb:.4g}")))
+    if any(row.remarks(condition) for row in profile.rows):
+        columns.append(("remarks", lambda row: row.remarks(condition)))
+    return columns
+
+
+def _kinds(name: str, cost: Cost) -> Table:
+    """Return the counts by kind of layer or operation, and their sum."""
+    table = Table(box=None, pad_edge=False, title=name, title_justify="left", title_style="")
+    table.add_column("kind", overflow="fold")
+    for metric in STATIC_METRICS:
+        table.add_column(metric, justify="right", overflow="fold")
+    for kind, count in cost.by_kind().items():
+        table.add_row(kind, *(f"{number:,}" if number else _MISSING for number in count))
+    table.add_row("all", *(f"{getattr(cost, metric):,}" for metric in STATIC_METRICS))
+    return table
+
+
+def _notes(profile: Profile) -> list[str]:
+    """Return how the numbers were measured, and what went wrong."""
+    lines = [f"At {profile.resolution} px and {profile.classes} classes."]
+    timings = [timing for row in profile.rows for timing in row.timings.values()]
+    if timings:
+        lines.append(_how(profile.conditions, timings))
+    if any(row.timings for row in profile.rows if any(t.disturbed for t in row.timings.values())):
+        lines.append(
+            "Remarks: drift of the reference from the first to the second half, cores kept busy "
+            "by other processes. Such latencies are provisional; the ratio suffers less."
+        )
+    published = {row.name for row in profile.rows if _published(profile, row)}
+    if published:
+        lines.append("published: parameters and FLOPs (multiply-adds) as the papers print them.")
+    if any(PUBLISHED[name].inferred for name in published):
+        lines.append(
+            f"{_INFERRED} inferred: widths and depths are ours, chosen to fit these figures."
+        )
+    for row in profile.rows:
+        if row.uncounted:
+            named = ", ".join(f"{n} {operator}" for operator, n in sorted(row.uncounted.items()))
+            lines.append(f"{row.name}: its cost leaves out {named}")
+        if row.error:
+            lines.append(f"{row.name} failed: {row.error}")
+    return lines
+
+
+def _how(conditions: Sequence[Condition], timings: Sequence[Timing]) -> str:
+    protocol = timings[0].protocol
+    threads = protocol["threads"]
+    named = "; ".join(f"batch {c.batch_size}, {c.mode}, {c.dtype}" for c in conditions)
+    reference = statistics.median(timing.reference_ms for timing in timings)
+    return (
+        f"Latency: alone on {protocol['device']}, {threads} thread{'s' * (threads != 1)}, "
+        f"{protocol['memory_format']}, batch norms folded; {named}. Median of "
+        f"{protocol['repeats']} x {protocol['blocks']} blocks, networks taking turns; bootstrap "
+        f"interval over the repeats. ratio: to {protocol['reference']}, timed block by block "
+        f"beside each ({reference:.4g} ms in the median)."
+    )
+
+
+def write_csv(profile: Profile, path: Path) -> None:
+    """Write one row per network, unrounded; empty where there is no number."""
+    rows = [
+        {
+            "network": row.name,
+            **row.values(),
+            "remarks": "; ".join(filter(None, (row.remarks(c) for c in profile.conditions))),
+            "error": row.error,
+        }
+        for row in profile.rows
+    ]
+    metrics = dict.fromkeys(name for row in profile.rows for name in row.values())
+    with _open(path) as file:
+        writer = csv.DictWriter(
+            file, ["network", *metrics, "remarks", "error"], lineterminator="\n"
+        )
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def write_json(profile: Profile, path: Path) -> None:
+    """Write everything: candidates, numbers, raw blocks, protocols and the environment."""
+    rows: list[dict[str, Any]] = []
+    for row in profile.rows:
+        found: dict[str, Any] = {"network": row.name, "candidate": plain(row.candidate)}
+        if row.error:
+            found["error"] = row.error
+        if row.cost is not None:
+            kinds = row.cost.by_kind().items()
+            found["by_kind"] = {kind: count._asdict() for kind, count in kinds}
+        found["metrics"] = row.values()
+        found["timings"] = [dataclasses.asdict(timing) for timing in row.timings.values()]
+        rows.append(found)
+    tree = {
+        "resolution": profile.resolution,
+        "classes": profile.classes,
+        "environment": describe(),
+        "networks": rows,
+    }
+    with _open(path) as file:
+        json.dump(tree, file, indent=1)
+        file.write("\n")
+
+
+def _open(path: Path) -> Any:
+    try:
+        return path.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+
+
+def _short(value: float | None) -> str:
+    """Return four digits and a prefix."""
+    if value is None:
+        return _MISSING
+    scale, prefix = next(
+        (pair for pair in ((1e9, "G"), (1e6, "M"), (1e3, "k")) if value >= pair[0]), (1, "")
+    )
+    return f"{value / scale:.4g}{prefix}"
