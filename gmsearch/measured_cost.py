@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections import Counter
 from typing import Any
 
 import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from gmsearch.cost import Cost
+from gmsearch.cost import NOTHING, Cost, Count, Kind, Part, conv_kind, cost_of
 from gmsearch.errors import FieldError
 
 # PyTorch tags its element-wise operators; it forgot these, the second until 2.11.
@@ -22,6 +23,30 @@ _UNTAGGED = {"hardswish", "leaky_relu"}
 _POOLS = {"avg_pool2d": "avg_pool2d", "max_pool2d_with_indices": "max_pool2d"}
 # What moves data without computing: fvcore ignores its like, PyTorch tags the first element-wise.
 _MOVES = {"clone", "expand_as", "pad", "reshape_as"}
+
+_NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)  # noqa: SLF001 - the base of all batch and instance norms
+# How models name the scale of a residual branch where it is no module of its own.
+_LAYER_SCALES = ("gamma", "layer_scale", "ls")
+_KIND_OF_ELEMENTWISE: dict[str, Kind] = {
+    "mul": "multiply",
+    "div": "multiply",
+    "add": "add",
+    "sub": "add",
+    "rsub": "add",
+}
+_KIND_OF_FVCORE: dict[str, Kind] = {
+    "conv": "conv",
+    "linear": "linear",
+    "addmm": "linear",
+    "matmul": "matmul",
+    "bmm": "matmul",
+    "einsum": "matmul",
+    "batch_norm": "norm",
+    "group_norm": "norm",
+    "layer_norm": "norm",
+    "instance_norm": "norm",
+    "adaptive_avg_pool2d": "pool",
+}
 
 
 def measured_cost(
@@ -57,13 +82,22 @@ def measured_cost(
             "resolution", f"{type(model).__name__} does not take {resolution} pixels: {error}"
         ) from error
     flops, uncounted = _fvcore(model, image)
-    counted = Cost(
-        params=sum(p.numel() for p in model.parameters() if p.requires_grad),
-        flops=flops,
-        elementwise_ops=elementwise.ops,
-        activation_elements=elementwise.elements,
-    )
-    return counted, {name: n for name, n in uncounted.items() if not _is_elementwise(name)}
+    found: Counts = {}
+    for counts in (_params(model), flops, elementwise.counts):
+        for kind, count in counts.items():
+            _add(found, kind, count)
+    total = NOTHING
+    for count in found.values():
+        total = total.plus(count)
+    cost = cost_of(Part(total, tuple(found.items())))
+    return cost, {name: n for name, n in uncounted.items() if not _is_elementwise(name)}
+
+
+Counts = dict[Kind, Count]
+
+
+def _add(counts: Counts, kind: Kind, count: Count) -> None:
+    counts[kind] = counts.get(kind, NOTHING).plus(count)
 
 
 class _Elementwise(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch's
@@ -71,8 +105,7 @@ class _Elementwise(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch'
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call] # torch's
-        self.ops = 0
-        self.elements = 0
+        self.counts: Counts = {}
 
     def __torch_dispatch__(
         self,
@@ -84,14 +117,40 @@ class _Elementwise(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch'
         written = func(*args, **(kwargs or {}))
         name = func.overloadpacket.__name__
         if name in _POOLS:
-            pooled = written[0] if isinstance(written, tuple) else written
-            kernel = args[1] if len(args[1]) == 2 else 2 * list(args[1])
-            self.ops += pooled.numel() * kernel[0] * kernel[1]
-            self.elements += pooled.numel()
+            elements = (written[0] if isinstance(written, tuple) else written).numel()
+            height, width = args[1] if len(args[1]) == 2 else 2 * list(args[1])
+            self._count("pool", elements, height * width)
         elif _is_pointwise(name):
-            self.ops += written.numel()
-            self.elements += written.numel()
+            kind = _KIND_OF_ELEMENTWISE.get(name.removesuffix("_"), "activation")
+            self._count(kind, written.numel())
         return written
+
+    def _count(self, kind: Kind, elements: int, ops: int = 1) -> None:
+        count = Count(elementwise_ops=ops * elements, activation_elements=elements)
+        _add(self.counts, kind, count)
+
+
+def _params(model: nn.Module) -> Counts:
+    """Return the trainable parameters by kind of the layer that holds them, each once."""
+    found: Counts = {}
+    seen: set[int] = set()
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter.requires_grad and id(parameter) not in seen:
+                seen.add(id(parameter))
+                _add(found, _kind_of_parameter(module, name), Count(params=parameter.numel()))
+    return found
+
+
+def _kind_of_parameter(module: nn.Module, name: str) -> Kind:
+    if isinstance(module, nn.modules.conv._ConvNd):  # noqa: SLF001 - the base of all convolutions
+        return conv_kind(module.in_channels, module.groups, module.kernel_size)
+    if isinstance(module, nn.Linear):
+        return "linear"
+    if isinstance(module, _NORMS):
+        return "norm"
+    scales = "LayerScale" in type(module).__name__ or name.startswith(_LAYER_SCALES)
+    return "layer_scale" if scales else "other"
 
 
 def _prepared(model: nn.Module) -> nn.Module:
@@ -103,8 +162,8 @@ def _prepared(model: nn.Module) -> nn.Module:
     return model
 
 
-def _fvcore(model: nn.Module, image: torch.Tensor) -> tuple[int, dict[str, int]]:
-    """Return fvcore's total and the operators it has no rule for, with their number."""
+def _fvcore(model: nn.Module, image: torch.Tensor) -> tuple[Counts, dict[str, int]]:
+    """Return fvcore's total by kind and the operators it has no rule for, with their number."""
     with warnings.catch_warnings():
         # fvcore scripts and traces, which recent PyTorch deprecates on import and on use.
         warnings.simplefilter("ignore", FutureWarning)
@@ -114,7 +173,19 @@ def _fvcore(model: nn.Module, image: torch.Tensor) -> tuple[int, dict[str, int]]
         analysis = FlopCountAnalysis(model, (image,))
         analysis.unsupported_ops_warnings(enabled=False)
         analysis.uncalled_modules_warnings(enabled=False)
-        return int(analysis.total()), dict(analysis.unsupported_ops())
+        by_module = analysis.by_module_and_operator()
+        unsupported = dict(analysis.unsupported_ops())
+    operators = Counter(by_module[""])
+    found: Counts = {}
+    for name, module in model.named_modules():
+        if isinstance(module, nn.modules.conv._ConvNd):  # noqa: SLF001 - the base of all convolutions
+            kind = conv_kind(module.in_channels, module.groups, module.kernel_size)
+            flops = int(by_module[name]["conv"])
+            operators["conv"] -= flops
+            _add(found, kind, Count(flops=flops))
+    for operator, flops in operators.items():
+        _add(found, _KIND_OF_FVCORE.get(operator, "other"), Count(flops=int(flops)))
+    return found, unsupported
 
 
 def _is_elementwise(traced: str) -> bool:
