@@ -15,7 +15,7 @@ from rich.table import Table
 
 from gmsearch.candidate import Arm
 from gmsearch.cli.run import facts_of, require_possible, workers_of
-from gmsearch.driver import infeasible_by_cost, static_cost
+from gmsearch.driver import Facts, infeasible_by_cost, matched_arm, static_cost
 from gmsearch.search import sampler
 from gmsearch.search.arms import Arms
 from gmsearch.search.uniform import Uniform
@@ -24,6 +24,7 @@ from gmsearch.trial import STATIC_METRICS
 
 _ENUMERATED = 50_000
 _DRAWN = 10_000
+_MATCHED = 1000
 
 
 def check_space(path: Path, data_root: Path | None) -> None:
@@ -33,6 +34,9 @@ def check_space(path: Path, data_root: Path | None) -> None:
     workers_of(space.resources, None)
     require_possible(space, facts, path)
     arms, exact = _arms(space)
+    if space.match is not None and len(arms) > _MATCHED:
+        arms, exact = random.Random(0).sample(arms, _MATCHED), False
+    arms = [matched_arm(space, arm, facts) for arm in arms]
     feasible = [arm for arm in arms if not infeasible_by_cost(space, arm, facts)]
     known = len(feasible) if exact else None
     wanted = space.search.candidates
@@ -50,6 +54,7 @@ def check_space(path: Path, data_root: Path | None) -> None:
     static = [str(c) for c in space.constraints if c.static]
     if static:
         lines.append(f"feasible    {len(feasible)} of {len(arms)} under {', '.join(static)}")
+    lines += _tuning(space, trained) + _matching(space, costs, facts)
     lines.append(
         f"data        {space.data.name} at {facts.resolution} px, {facts.classes} classes"
     )
@@ -78,6 +83,28 @@ def _count(space: Space, arms: list[Arm], *, exact: bool) -> str:
         return str(len(arms))
     count = space.count()
     return "infinitely many" if count is None else str(count)
+
+
+def _tuning(space: Space, trained: int) -> list[str]:
+    """Return how many runs choose training values before the trials."""
+    if space.tune is None:
+        return []
+    values, seed = len(space.tune.grid()), space.tune.seed
+    return [f"tuning      {trained * values} = {trained} arms × {values} choices, seed {seed}"]
+
+
+def _matching(space: Space, costs: list[Mapping[str, float]], facts: Facts) -> list[str]:
+    """Return how near the costs come to the baseline's."""
+    match, baseline = space.match, space.baseline
+    if match is None or baseline is None:
+        return []
+    candidate = space.arm(baseline).candidate
+    own = static_cost(candidate, classes=facts.classes, resolution=facts.resolution)
+    ratios = [cost[match.metric] / own[match.metric] for cost in costs]
+    near = sum(abs(ratio - 1) <= match.tolerance for ratio in ratios)
+    ends = f"{min(ratios):.4f} to {max(ratios):.4f} of the baseline's {own[match.metric]:,.0f}"
+    within = f"{near} of {len(costs)} within {100 * match.tolerance:g} %"
+    return [f"match       {match.metric} by {match.by}: {ends}; {within}"]
 
 
 def _cost_table(costs: list[Mapping[str, float]], *, exact: bool) -> Table:

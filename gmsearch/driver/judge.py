@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
-from gmsearch.candidate import Arm, Candidate, TimmModel, digest, timed
+from gmsearch.candidate import Arm, Candidate, OwnNetwork, TimmModel, digest, timed
 from gmsearch.cost import cost
 from gmsearch.driver.matching import matched
 from gmsearch.driver.tuning import Tuning
@@ -213,20 +213,26 @@ def infeasible_by_cost(space: Space, arm: Arm, facts: Facts) -> list[str]:
         str(c)
         for c in space.constraints
         if c.static and c.excess(own[c.metric], base[0][c.metric] if base else None) > 0
-    ]
+    ] + (
+        [f"match.{space.match.metric}"] if space.match and mismatch(space, arm, facts) > 0 else []
+    )
 
 
 def matched_arm(space: Space, arm: Arm, facts: Facts) -> Arm:
     """Return the arm with its cost matched to the baseline's, or as near to it as was found."""
-    match = space.match
-    if match is None or space.baseline is None:
+    match, candidate = space.match, arm.candidate
+    if match is None or space.baseline is None or isinstance(candidate, TimmModel):
+        return arm
+    if not hasattr(candidate, match.by):
         return arm
     target = _static(space.arm(space.baseline).candidate, facts)[match.metric]
 
-    def measure(candidate: Candidate) -> float:
-        return _static(candidate, facts)[match.metric]
+    def measure(candidate: OwnNetwork) -> float:
+        # Not through the cache: what is only tried on the way is not asked for again.
+        counted = cost(candidate, num_classes=facts.classes, resolution=facts.resolution)
+        return counted.metrics()[match.metric]
 
-    return dataclasses.replace(arm, candidate=matched(arm.candidate, match, target, measure))
+    return dataclasses.replace(arm, candidate=matched(candidate, match, target, measure))
 
 
 def mismatch(space: Space, arm: Arm, facts: Facts) -> float:

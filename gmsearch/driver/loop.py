@@ -130,7 +130,7 @@ class Driver:
         else:
             records = self._ledger.records
             trial = (records.tuning if plan.kind == "tuning" else records.trials).get(plan.key)
-            record = trial.to_json() if trial is not None else None
+            record = {**trial.to_json(), "record": plan.kind} if trial is not None else None
         return record if record is not None and record["attempt"] >= plan.attempt else None
 
     def advance(self) -> None:

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 
-from gmsearch.candidate import Candidate
+from gmsearch.candidate import OwnNetwork
 from gmsearch.errors import FieldError
 from gmsearch.space import Match
 
 _GRAIN = {"widths": 1, "depths": 1, "mlp_ratio": 100}
 """Steps per unit: widths and depths are integers, ratios are given to hundredths."""
 _LARGEST_FACTOR = 1024.0
-_HALVINGS = 48
+_PRECISION = 1e-6
 _MOST_TRIED = 2500
 _FARTHEST = 4
 _ADJUSTED_STAGES = 7
 _SHARE = 0.1
 
-Measure = Callable[[Candidate], float]
+Measure = Callable[[OwnNetwork], float]
 
 
-def matched(candidate: Candidate, match: Match, target: float, measure: Measure) -> Candidate:
+def matched(candidate: OwnNetwork, match: Match, target: float, measure: Measure) -> OwnNetwork:
     """Return `candidate` with one field scaled so that its cost is `target`, within tolerance.
 
     One common factor is sought by bisection, since the cost grows with it, and its values rounded
@@ -35,20 +36,25 @@ def matched(candidate: Candidate, match: Match, target: float, measure: Measure)
         The first candidate within the tolerance; where there is none, the one with the nearest
         cost of those tried.
     """
-    room = match.tolerance * target
-    if abs(measure(candidate) - target) <= room:
+    room, own = match.tolerance * target, measure(candidate)
+    if abs(own - target) <= room:
         return candidate
     start = [value * _GRAIN[match.by] for value in getattr(candidate, match.by)]
     fixed = {i for i, value in enumerate(start) if _is_fixed(candidate, match.by, value)}
 
-    def scaled(steps: Sequence[int]) -> Candidate | None:
-        return _with_steps(candidate, match.by, steps)
+    def at(factor: float) -> list[float]:
+        return [v if i in fixed else v * factor for i, v in enumerate(start)]
 
-    factor = _common_factor(start, fixed, target, scaled, measure)
-    nearest, least = candidate, float("inf")
-    for steps in _around([v if i in fixed else v * factor for i, v in enumerate(start)], fixed):
-        other = scaled(steps)
-        error = float("inf") if other is None else abs(measure(other) - target)
+    def fits_below(steps: Sequence[int]) -> bool:
+        other = _with_steps(candidate, match.by, steps)
+        return other is None or measure(other) <= target
+
+    ends = (0.0, 1.0) if own > target else (1.0, _LARGEST_FACTOR)
+    factor = _common_factor(ends, at, fits_below)
+    nearest, least = candidate, abs(own - target)
+    for steps in _around(at(factor), fixed):
+        other = _with_steps(candidate, match.by, steps)
+        error = math.inf if other is None else abs(measure(other) - target)
         if other is not None and error < least:
             nearest, least = other, error
         if error <= room:
@@ -56,11 +62,11 @@ def matched(candidate: Candidate, match: Match, target: float, measure: Measure)
     return nearest
 
 
-def _is_fixed(candidate: Candidate, by: str, steps: float) -> bool:
+def _is_fixed(candidate: OwnNetwork, by: str, steps: float) -> bool:
     return candidate.family == "mobilenetv2" and by == "mlp_ratio" and steps == _GRAIN[by]
 
 
-def _with_steps(candidate: Candidate, by: str, steps: Sequence[int]) -> Candidate | None:
+def _with_steps(candidate: OwnNetwork, by: str, steps: Sequence[int]) -> OwnNetwork | None:
     """Return the candidate with these steps; None where they cannot be built."""
     grain = _GRAIN[by]
     values = tuple(step if grain == 1 else step / grain for step in steps)
@@ -75,24 +81,20 @@ def _rounded(values: Sequence[float]) -> tuple[int, ...]:
 
 
 def _common_factor(
-    start: Sequence[float],
-    fixed: set[int],
-    target: float,
-    scaled: Callable[[Sequence[int]], Candidate | None],
-    measure: Measure,
+    ends: tuple[float, float],
+    at: Callable[[float], list[float]],
+    fits_below: Callable[[Sequence[int]], bool],
 ) -> float:
-    """Return the largest factor found whose cost is not above `target`."""
-    low, high = 0.0, _LARGEST_FACTOR
-    for _ in range(_HALVINGS):
+    """Return the largest factor between `ends` that keeps the cost below; the least if none."""
+    low, high = ends
+    while _rounded(at(low)) != _rounded(at(high)) and high - low > _PRECISION * high:
         # By ratio from the first positive end on: small factors matter as much as large ones.
-        middle = (low * high) ** 0.5 if low else high / 2
-        values = [v if i in fixed else v * middle for i, v in enumerate(start)]
-        other = scaled(_rounded(values))
-        if other is None or measure(other) <= target:
+        middle = (low * high) ** 0.5 if low else high / 8
+        if fits_below(_rounded(at(middle))):
             low = middle
         else:
             high = middle
-    return low
+    return low or high
 
 
 def _around(wanted: Sequence[float], fixed: set[int]) -> Iterator[tuple[int, ...]]:
