@@ -11,7 +11,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import multiprocessing
+import os
 import random
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -181,21 +183,25 @@ def _decoded(
         pin_memory=pinned,
         generator=torch.Generator(),  # not the global one, which belongs to the network
         multiprocessing_context=_server() if workers else None,
+        worker_init_fn=_end_together,
     )
     iterator = iter(loader)
-    for _ in batches:
-        with _kept_streams() if workers == 0 else contextlib.nullcontext():
-            decoded = _next(iterator)
-        if isinstance(decoded, DataError):
-            raise decoded
-        yield decoded
+    try:
+        for _ in batches:
+            with _kept_streams() if workers == 0 else contextlib.nullcontext():
+                decoded = _next(iterator)
+            if isinstance(decoded, DataError):
+                raise decoded
+            yield decoded
+    finally:
+        del iterator  # which a traceback would keep, and its processes with it
 
 
 def _next(iterator: Iterator[Any]) -> Any:
     try:
         return next(iterator)
-    except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+    except (RuntimeError, ConnectionError, FileNotFoundError, EOFError) as error:
+        if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
             raise
         # Most often for want of memory; not the candidate's fault.
         raise ChildProcessError(f"a process that decodes images ended ({error})") from error
@@ -244,6 +250,21 @@ def _kept_streams() -> Iterator[None]:
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002 - as above
         torch.set_rng_state(torch_)
+
+
+def _end_together(_worker: int) -> None:
+    """End this process when the one it decodes for ends, however that is.
+
+    torch watches the parent, which is the server here, and the server waits for its children.
+    """
+    threading.Thread(
+        target=_await_end, args=(multiprocessing.parent_process(),), daemon=True
+    ).start()
+
+
+def _await_end(trial: Any) -> None:
+    trial.join()
+    os._exit(1)
 
 
 def _server() -> Any:
