@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
-from gmsearch.candidate import candidate_from, recipe_from
+from gmsearch.candidate import DataSpec, candidate_from, recipe_from, require_applicable
 from gmsearch.errors import FieldError
 from gmsearch.space.domains import Choice, Parameter, Tree, resolve
+from gmsearch.space.forms import ROWS
 from gmsearch.space.mistakes import Mistakes, Place, spelled
 from gmsearch.space.nodes import Node
 from gmsearch.space.references import Drafts
@@ -38,15 +40,25 @@ class _Misfit:
 class Judge:
     """Judges the arms of one space, and remembers what it has seen and said."""
 
-    def __init__(self, space: Space, root: Node, drafts: Drafts, mistakes: Mistakes) -> None:
-        """Take a space, mistaken leaves left out, and the node of its file."""
+    def __init__(
+        self,
+        space: Space,
+        root: Node,
+        drafts: Drafts,
+        mistakes: Mistakes,
+        data: DataSpec | None,
+    ) -> None:
+        """Take a space, mistaken leaves left out, and the node of its file.
+
+        The data are None where they are mistaken, and nothing is said of a recipe on them.
+        """
         self._space = space
         self._by_path = {parameter.path: parameter for parameter in space.parameters}
         self._sections: list[_Section] = [
             (name, tree, root.mapping[name], build)
             for name, tree, build in (
                 ("model", space.model, candidate_from),
-                ("train", space.train, recipe_from),
+                ("train", space.train, functools.partial(_build_recipe, data)),
             )
             if name in root.mapping and tree is not BROKEN
         ]
@@ -157,6 +169,12 @@ class Judge:
         return False
 
 
+def _build_recipe(data: DataSpec | None, tree: dict[str, Any]) -> None:
+    recipe = recipe_from(tree)
+    if data is not None:
+        require_applicable(recipe, data)
+
+
 def _errors(build: Callable[[Any], object], tree: dict[str, Any]) -> Iterator[FieldError]:
     """Yield what is wrong with a tree, mending one field after the other to see the next.
 
@@ -169,7 +187,7 @@ def _errors(build: Callable[[Any], object], tree: dict[str, Any]) -> Iterator[Fi
         try:
             build(tree)
         except FieldError as error:
-            if "preset" in tree or error.path.split(".")[0] in tree:
+            if not tree.keys().isdisjoint(ROWS) or error.path.split(".")[0] in tree:
                 yield error
             if error.path in mended:
                 return
