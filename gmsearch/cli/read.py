@@ -91,7 +91,8 @@ def show_trial(study: str, key: str) -> None:
 
 
 def _one(records: Records, key: str) -> TrialRecord:
-    found = [trial for name, trial in records.trials.items() if name.startswith(key)]
+    trials = {**records.trials, **records.tuning}
+    found = [trial for name, trial in trials.items() if name.startswith(key)]
     if len(found) != 1:
         what = "no trial" if not found else f"{len(found)} trials"
         raise InputError(

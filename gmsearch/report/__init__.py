@@ -17,6 +17,7 @@ from gmsearch.report.collect import collect
 from gmsearch.report.curve_figure import curve_figure
 from gmsearch.report.curves import trace
 from gmsearch.report.facts import StudyFacts
+from gmsearch.report.fairness import fairness_table
 from gmsearch.report.figures import write
 from gmsearch.report.frame import trials
 from gmsearch.report.front import FrontFacts, judge
@@ -112,7 +113,9 @@ def _front(facts: FrontFacts, console: Console) -> dict[str, bytes]:
 
 def _ablation(study: StudyFacts, console: Console) -> dict[str, bytes]:
     facts = ablate(study)
+    made = fairness_table(study)
     shown = tables.ablation_tables(facts) if study.measured else []
+    shown += [made] if made is not None and study.measured else []
     overview = tables.overview_tables(facts) if study.measured else []
     sentences = notes.ablation_notes(facts)
     show(console, "ablation", shown, sentences)

@@ -35,7 +35,7 @@ def collect(records: Records, space: Space) -> StudyFacts:
         heading=heading,
         arms=arms,
         timings=timings,
-        outcomes=_outcomes(records, allowed, forbidden),
+        outcomes=_outcomes(records, space, allowed, forbidden),
         repeated=complete - sum(len(arm.trials) for arm in arms),
     )
 
@@ -47,8 +47,12 @@ def _arms(
     groups: dict[str, list[TrialRecord]] = {}
     for trial in trials:
         groups.setdefault(trial.arm, []).append(trial)
+    origin = {arm: _asked_as(space, group[0]) for arm, group in groups.items()}
     asked = {ask["arm"]: number for number, ask in reversed(list(enumerate(records.asks)))}
-    order = sorted(groups, key=lambda arm: (arm != baseline, asked.get(arm, len(asked))))
+    order = sorted(
+        groups, key=lambda arm: (origin[arm] != baseline, asked.get(origin[arm], len(asked)))
+    )
+    tuned = space.tune.values if space.tune is not None else ()
     arms = []
 
     def measured(trial: TrialRecord) -> Mapping[str, float]:
@@ -65,14 +69,23 @@ def _arms(
                 digest=digest,
                 label=label,
                 short=label,
-                baseline=digest == baseline,
+                baseline=origin[digest] == baseline,
                 activation=gate.get("activation"),
                 keys={seed: latest[seed].key for seed in seeds},
                 trials={seed: measured(latest[seed]) for seed in seeds},
+                tuned={name: group[0].recipe[name] for name in tuned},
+                scaled=tuple(group[0].candidate[space.match.by]) if space.match else (),
                 timings=timings.by_candidate.get(group[0].digest, {}) if timings else {},
             )
         )
     return tuple(arms)
+
+
+def _asked_as(space: Space, trial: TrialRecord) -> str:
+    """Return the digest of the arm that was asked for: not tuned, not matched."""
+    if space.tune is None and space.match is None:
+        return trial.arm
+    return space.arm(space.assignment(trial.params)).digest
 
 
 def _shortened(arms: Sequence[ArmFacts]) -> tuple[str, tuple[ArmFacts, ...]]:
@@ -140,12 +153,12 @@ def _data(
 
 
 def _outcomes(
-    records: Records, trials: Iterable[TrialRecord], forbidden: int
+    records: Records, space: Space, trials: Iterable[TrialRecord], forbidden: int
 ) -> tuple[Outcome, ...]:
     found: dict[tuple[str, str], list[TrialRecord]] = {}
     trained = set()
     for trial in trials:
-        trained.add(trial.arm)
+        trained.add(_asked_as(space, trial))
         found.setdefault((trial.state.value, trial.failure or ""), []).append(trial)
     outcomes = []
     for (state, failure), group in sorted(found.items()):
@@ -156,6 +169,11 @@ def _outcomes(
     if lost:
         reason = _reason(lost[0]["failure"], [record.get("error") for record in lost])
         outcomes.append(Outcome(state="FAILED", count=len(lost), of="timings", reason=reason))
+    untuned = [tuned for tuned in records.tuned.values() if tuned["chosen"] is None]
+    if untuned:
+        values = ", ".join(untuned[0]["tried"][0]["values"])
+        reason = f"no {values} of those to choose from could be trained to its end"
+        outcomes.append(Outcome(state="FAILED", count=len(untuned), of="arms", reason=reason))
     broken: dict[str, set[str]] = {}
     for record in records.infeasible:
         if record["arm"] not in trained:

@@ -52,7 +52,7 @@ def ablation_csv(facts: AblationFacts) -> str:
             if cost.difference_interval is not None:
                 found["difference_low"], found["difference_high"] = cost.difference_interval
             rows.append(found)
-    return _csv(_ABLATION, rows)
+    return _csv([*_ABLATION, *_made_comparable(facts.study.arms)], rows)
 
 
 def front_csv(facts: FrontFacts) -> str:
@@ -61,6 +61,7 @@ def front_csv(facts: FrontFacts) -> str:
         dict.fromkeys(metric.name for axis in facts.axes for metric in (axis.metric, axis.shown))
     )
     columns = ["arm", "label", "baseline", "n", "on_front", "knee", "probability", "left_out"]
+    columns += _made_comparable(facts.study.arms)
     for name in metrics:
         columns += [name, f"{name}.sd"]
     measured = {name for point in facts.points for name in point.arm.timings}
@@ -85,7 +86,21 @@ def front_csv(facts: FrontFacts) -> str:
 
 
 def _arm(arm: ArmFacts) -> dict[str, Value]:
-    return {"arm": arm.digest, "label": arm.label, "baseline": int(arm.baseline)}
+    scaled = {"matched": "-".join(f"{value:g}" for value in arm.scaled)} if arm.scaled else {}
+    tuned = {f"train.{name}": value for name, value in arm.tuned.items()}
+    return {
+        "arm": arm.digest,
+        "label": arm.label,
+        "baseline": int(arm.baseline),
+        **tuned,
+        **scaled,
+    }
+
+
+def _made_comparable(arms: Sequence[ArmFacts]) -> list[str]:
+    """Return the columns of what was tuned and matched; none where nothing was."""
+    names = dict.fromkeys(name for arm in arms for name in _arm(arm))
+    return [name for name in names if name.startswith("train.") or name == "matched"]
 
 
 def _identity(arm: ArmFacts, metric: Metric) -> dict[str, Value]:

@@ -69,6 +69,10 @@ class ArmFacts:
     """Seed -> key of the trial."""
     trials: Mapping[int, Mapping[str, float]]
     """Seed -> metrics."""
+    tuned: Mapping[str, float]
+    """The training values chosen for it, by field; empty where none are tuned."""
+    scaled: tuple[float, ...]
+    """The field that was scaled to match a cost; empty where none is matched."""
     timings: Mapping[str, Timed]
     """Metric -> what timing the candidate gave."""
 

@@ -7,6 +7,7 @@ from gmsearch.report.ablation import TOO_SMALL, AblationFacts
 from gmsearch.report.band_notes import band_notes
 from gmsearch.report.curves import CurveFacts
 from gmsearch.report.facts import StudyFacts
+from gmsearch.report.fairness import fairness_notes
 from gmsearch.report.front import DRAWS, FrontFacts
 from gmsearch.report.metrics import MISSING, Metric
 from gmsearch.report.tables import KNEE_MARK, SHOWN_ARMS, SIGN_MARK
@@ -164,7 +165,13 @@ def curve_notes(facts: CurveFacts) -> list[str]:
 
 def measured_notes(study: StudyFacts) -> list[str]:
     """Return how the numbers of a study were measured."""
-    return [*_split_notes(study), *band_notes(study), *_timing_notes(study), *_regimes(study)]
+    return [
+        *_split_notes(study),
+        *fairness_notes(study),
+        *band_notes(study),
+        *_timing_notes(study),
+        *_regimes(study),
+    ]
 
 
 def with_unit(metric: Metric, value: float) -> str:
@@ -201,7 +208,8 @@ def _split_notes(study: StudyFacts) -> list[str]:
             )
         ]
     else:
-        notes = [f"No split chose: every arm is shown. Accuracies are of {shown}."]
+        what = " an arm: every one" if study.space.tune is not None else ": every arm"
+        notes = [f"No split chose{what} is shown. Accuracies are of {shown}."]
     if data.synthetic:
         notes.append(
             "The data set spectral is synthetic: its numbers say something about bands, nothing "
