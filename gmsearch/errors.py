@@ -5,6 +5,7 @@ GmsearchError
 │   ├── FieldError              a value of a dataclass that cannot be, named by its path
 │   ├── SpaceError              the mistakes of one space file, each with line and column
 │   ├── DataError               a data set that is missing, empty or damaged
+│   ├── CheckpointError         a file of weights that is missing, damaged or another network's
 │   └── StudyError              a study folder that is locked, damaged or of another space
 └── DivergedError               training met a loss or a result that is not finite
 """
@@ -57,6 +58,10 @@ class SpaceError(InputError):
 
 class DataError(InputError):
     """A data set that is missing, empty, damaged or of another form than asked for."""
+
+
+class CheckpointError(InputError):
+    """A file of weights that is missing, damaged, unsafe, or of another network."""
 
 
 class StudyError(InputError):

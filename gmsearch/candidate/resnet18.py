@@ -27,7 +27,7 @@ class ResNet18:
     family: Literal["resnet18"] = "resnet18"
 
     widths: tuple[int, ...] = (64, 128, 256, 512)
-    """Channels per stage; its length is the number of stages."""
+    """Channels per stage; its length is the number of stages, at most four."""
 
     depths: tuple[int, ...] = (2, 2, 2, 2)
     """Blocks per stage, at least one each."""
@@ -57,12 +57,14 @@ class ResNet18:
         """Check the values against each other and bring them to canonical form."""
         require(self.family == "resnet18", "family", f"{self.family!r} is not 'resnet18'")
         widths, depths = stages_of(self.widths, self.depths)
+        n = len(widths)
+        require(n <= 4, "widths", f"has {n} stages; a ResNet-18 has at most 4")
         one_of(self.stem, ("imagenet", "cifar"), "stem")
         require_positive(self.stem_width, "stem_width")
         require_rate(self.drop_path_rate)
         one_of(self.init, ("kaiming", "release", "timm"), "init")
         one_of(self.gain, ("none", "unit_variance"), "gain")
-        places = [PLACEMENTS["resnet18"]] * len(widths)
+        places = [PLACEMENTS["resnet18"]] * n
         assign(
             self,
             widths=widths,

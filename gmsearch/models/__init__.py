@@ -1,6 +1,6 @@
-"""Candidates as torch modules: GmNet with every gate, and any model of timm.
+"""Candidates as torch modules: our families with every gate, and any model of timm.
 
-Importing this package registers the GmNet presets with timm.
+Importing this package registers the presets with timm.
 """
 
 from __future__ import annotations
@@ -12,19 +12,31 @@ import torch
 from torch import nn
 
 from gmsearch.candidate import Candidate, TimmModel
+from gmsearch.candidate import GmNet as GmNetCandidate
+from gmsearch.candidate import ResNet18 as ResNet18Candidate
 from gmsearch.errors import FieldError
 from gmsearch.models import presets as presets
+from gmsearch.models.checkpoint import load_checkpoint
 from gmsearch.models.gmnet import GmNet
+from gmsearch.models.mobilenetv2 import MobileNetV2
 from gmsearch.models.regimes import activation_regimes
+from gmsearch.models.resnet18 import ResNet18
 
-__all__ = ["GmNet", "activation_regimes", "build"]
+__all__ = [
+    "GmNet",
+    "MobileNetV2",
+    "ResNet18",
+    "activation_regimes",
+    "build",
+    "load_checkpoint",
+]
 
 
 def build(candidate: Candidate, *, num_classes: int, in_chans: int = 3, seed: int) -> nn.Module:
     """Return the network of a candidate, in training mode, on the CPU, without trained weights.
 
-    The weights follow from the seed alone; the global generator is left as it was. Those of a
-    GmNet are drawn per tensor from the seed and the parameter's name, those of a timm model in
+    The weights follow from the seed alone; the global generator is left as it was. Those of our
+    families are drawn per tensor from the seed and the parameter's name, those of a timm model in
     timm's order from a generator with that seed.
 
     Args:
@@ -43,7 +55,11 @@ def build(candidate: Candidate, *, num_classes: int, in_chans: int = 3, seed: in
         if isinstance(candidate, TimmModel):
             torch.default_generator.manual_seed(seed)
             return _timm_model(candidate, num_classes, in_chans)
-        return GmNet(candidate, seed=seed, num_classes=num_classes, in_chans=in_chans)
+        if isinstance(candidate, GmNetCandidate):
+            return GmNet(candidate, seed=seed, num_classes=num_classes, in_chans=in_chans)
+        if isinstance(candidate, ResNet18Candidate):
+            return ResNet18(candidate, seed=seed, num_classes=num_classes, in_chans=in_chans)
+        return MobileNetV2(candidate, seed=seed, num_classes=num_classes, in_chans=in_chans)
 
 
 def _timm_model(candidate: TimmModel, num_classes: int, in_chans: int) -> nn.Module:

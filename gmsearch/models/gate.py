@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
-from gmsearch.candidate import Gate, Product
+from gmsearch.candidate import Activation, Gate, MobileNetV2, Placement, Product, ResNet18
 from gmsearch.models.weights import Init, convolution_variance
 
 
@@ -51,13 +51,17 @@ class LayerNorm2d(nn.LayerNorm):
 
     def forward(self, h: Tensor) -> Tensor:
         """Return h normalised; a view and no copy where h is channels_last."""
-        return super().forward(h.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        h = h.permute(0, 2, 3, 1)  # (N, H, W, C)
+        # The parent's forward by another name: TorchScript knows no super().
+        h = F.layer_norm(h, self.normalized_shape, self.weight, self.bias, self.eps)
+        return h.permute(0, 3, 1, 2)
 
 
 class OfTensor(nn.Sequential):
     """Second factor phi(h) of the gated tensor; without a layer it is h."""
 
-    def forward(self, h: Tensor, _source: Tensor) -> Tensor:  # type: ignore[override] # one input more
+    # One input more than the parent; a reason in the line would confuse TorchScript.
+    def forward(self, h: Tensor, _source: Tensor) -> Tensor:  # type: ignore[override]
         """Return phi(h), of the shape of h."""
         for layer in self:
             h = layer(h)
@@ -67,7 +71,7 @@ class OfTensor(nn.Sequential):
 class OfSource(nn.Sequential):
     """Second factor computed beside h, from the tensor h was computed from."""
 
-    def forward(self, _h: Tensor, source: Tensor) -> Tensor:  # type: ignore[override] # one input more
+    def forward(self, _h: Tensor, source: Tensor) -> Tensor:  # type: ignore[override]
         """Return phi(source), of the shape of h."""
         for layer in self:
             source = layer(source)
@@ -122,6 +126,32 @@ class Scale(nn.Module):
         return y * self.factor
 
 
+def placed(
+    candidate: ResNet18 | MobileNetV2,
+    stage: int,
+    place: Placement,
+    *,
+    own: Activation,
+    width: int,
+    source_width: int,
+    stride: int = 1,
+) -> tuple[nn.Module, nn.Module]:
+    """Return first and second factor at one place; the family's own activation at no gate's."""
+    gate = candidate.gate
+    if place not in gate.placement:
+        gate = Gate(product="none", activation=own)
+    product = gate.product_in(stage)
+    second = second_factor(product, gate, width=width, source_width=source_width, stride=stride)
+    first = first_factor(
+        product,
+        gate,
+        width=width,
+        source_width=source_width,
+        unit_variance=candidate.init if candidate.gain == "unit_variance" else None,
+    )
+    return first, second
+
+
 def first_factor(
     product: Product, gate: Gate, *, width: int, source_width: int, unit_variance: Init | None
 ) -> nn.Module:
@@ -129,21 +159,25 @@ def first_factor(
     scale: nn.Module = nn.Identity()
     if unit_variance is not None:
         fan_in = {"dw": gate.kernel_size**2, "fc": width, "split": source_width}.get(product, 1)
-        scale = Scale(gain(product, gate, fan_in=fan_in, init=unit_variance))
+        fan_out = fan_in if product == "dw" else width
+        scale = Scale(gain(product, gate, fan_in=fan_in, fan_out=fan_out, init=unit_variance))
     kind = Plain if product == "none" else Gated
     return kind(ACTIVATIONS[gate.activation](), scale)
 
 
-def second_factor(product: Product, gate: Gate, *, width: int, source_width: int) -> nn.Module:
+def second_factor(
+    product: Product, gate: Gate, *, width: int, source_width: int, stride: int = 1
+) -> nn.Module:
     """Return the second factor phi at one place; `none` has the one of `self`, which is free.
 
     Average pooling keeps the size and averages over the real pixels only, so that the border is
-    not darkened. Every convolution has a bias and no norm after it.
+    not darkened. Every convolution has a bias and no norm after it; `stride` is that of the layer
+    before the place, for `split`.
     """
     kernel_size = gate.kernel_size
     padding = kernel_size // 2
     if product == "split":
-        return OfSource(OrderedDict(conv=nn.Conv2d(source_width, width, 1)))
+        return OfSource(OrderedDict(conv=nn.Conv2d(source_width, width, 1, stride)))
     if product == "ln":
         return OfTensor(OrderedDict(norm=LayerNorm2d(width)))
     if product == "dw":
@@ -157,17 +191,17 @@ def second_factor(product: Product, gate: Gate, *, width: int, source_width: int
     return OfTensor()
 
 
-def gain(product: Product, gate: Gate, *, fan_in: int, init: Init) -> float:
+def gain(product: Product, gate: Gate, *, fan_in: int, fan_out: int, init: Init) -> float:
     """Return 1/sd of act(z) * phi for z standard normal, independent over pixels and channels.
 
     Every second factor is phi = a z + r with r independent of z: `self` and `ln` (of many
     channels) have a = 1, `pool` a = 1/k^2, and a convolution has random a and r, whose second
-    moments follow from its initialisation with `fan_in` inputs. Variances are over the input and
+    moments follow from its initialisation with these fans. Variances are over the input and
     the initial weights, away from the border.
     """
     act, act2, act_z, act2_z2 = _moments(gate.activation)
     window = gate.kernel_size**2
-    weight, bias = convolution_variance(init, fan_in)
+    weight, bias = convolution_variance(init, fan_in, fan_out)
     if product == "none":
         return 1 / math.sqrt(act2 - act**2)
     mean_a, mean_a2, variance_r = {

@@ -7,15 +7,17 @@ ceil(n/2), so no map falls below one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
-from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
 from timm.layers.drop import DropPath
+from timm.models import checkpoint_seq
 from torch import Tensor, nn
 
 from gmsearch.candidate import GmNet as GmNetCandidate
 from gmsearch.candidate import Placement
+from gmsearch.models.classifier import Classifier
 from gmsearch.models.gate import Ungated, first_factor, second_factor
 from gmsearch.models.weights import draw_weights
 
@@ -102,7 +104,7 @@ def _place(
     return first, second
 
 
-class GmNet(nn.Module):
+class GmNet(Classifier):
     """Convolutional stem, stages of a strided convolution and blocks, norm, pool, linear head.
 
     Args:
@@ -129,15 +131,13 @@ class GmNet(nn.Module):
         drop_rate: float = 0.0,
         global_pool: str = "avg",
     ) -> None:
-        super().__init__()
+        super().__init__(drop_rate)
         stride = 2 if candidate.stem == "imagenet" else 1
-        self.num_classes = num_classes
         self.stem = nn.Sequential(
             ConvBN(in_chans, candidate.stem_width, 3, stride=stride), nn.ReLU6()
         )
         rates = iter(torch.linspace(0, candidate.drop_path_rate, sum(candidate.depths)).tolist())
         stages = []
-        self.feature_info: list[dict[str, Any]] = []
         before = candidate.stem_width
         for stage, (width, depth) in enumerate(
             zip(candidate.widths, candidate.depths, strict=True)
@@ -154,13 +154,18 @@ class GmNet(nn.Module):
         self.stages = nn.Sequential(*stages)
         self.num_features = before
         self.norm = nn.BatchNorm2d(before)
-        self.head_drop = nn.Dropout(drop_rate)
+        self.head: nn.Module = nn.Identity()
         self.reset_classifier(num_classes, global_pool)
         draw_weights(self, seed=seed, init=candidate.init)
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Map images (N, in_chans, H, W) to the normed last map (N, widths[-1], h, w)."""
-        features: Tensor = self.norm(self.stages(self.stem(x)))
+        x = self.stem(x)
+        if self.grad_checkpointing and not torch.jit.is_scripting():  # type: ignore[attr-defined]
+            x = checkpoint_seq(self.stages, x, flatten=True)
+        else:
+            x = self.stages(x)
+        features: Tensor = self.norm(x)
         return features
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:  # noqa: FBT001, FBT002 - timm's signature
@@ -168,25 +173,15 @@ class GmNet(nn.Module):
         x = self.head_drop(self.global_pool(x))
         return x if pre_logits else self.head(x)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map images (N, in_chans, H, W) to logits (N, num_classes)."""
-        return self.forward_head(self.forward_features(x))
+    def steps(self) -> Iterator[tuple[str, nn.Module]]:
+        """Yield stem, stages and norm."""
+        yield "stem", self.stem
+        for index, stage in enumerate(self.stages):
+            yield f"stages.{index}", stage
+        yield "norm", self.norm
 
-    def get_classifier(self) -> nn.Module:
-        """Return the head."""
-        return self.head
-
-    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Put a fresh head for `num_classes`, and another pool if one is named."""
-        if global_pool is not None:
-            self.global_pool = SelectAdaptivePool2d(
-                pool_type=global_pool, flatten=bool(global_pool)
-            )
-        self.num_classes = num_classes
-        self.head_hidden_size = self.num_features * self.global_pool.feat_mult()  # type: ignore[no-untyped-call] # timm's
-        self.head: nn.Module = nn.Identity()
-        if num_classes > 0:
-            head = nn.Linear(self.head_hidden_size, num_classes)
-            nn.init.trunc_normal_(head.weight, std=0.02)
-            nn.init.zeros_(head.bias)
-            self.head = head.to(self.norm.weight.device)
+    @torch.jit.ignore  # type: ignore[untyped-decorator]
+    def group_matcher(self, coarse: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - timm's signature
+        """Return the patterns by which timm groups parameters into stem and blocks."""
+        block = r"^stages\.(\d+)" if coarse else r"^stages\.(\d+)\.(\d+)"
+        return {"stem": r"^stem", "blocks": [(block, None), (r"^norm", (99999,))]}

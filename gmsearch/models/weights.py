@@ -8,12 +8,13 @@ not used.
 from __future__ import annotations
 
 import hashlib
+import math
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-Init = Literal["release", "timm"]
+Init = Literal["kaiming", "release", "timm"]
 _TRUNCATED_SD = 0.02
 
 
@@ -23,30 +24,41 @@ def draw_weights(model: nn.Module, *, seed: int, init: Init) -> None:
     Convolutions: `release` keeps PyTorch's default, U(-b, b) with b = 1/sqrt(fan in), for weight
     and bias. The official code means to do otherwise, but its type test is true for linear
     layers only. `timm` draws the weight from a normal of sd 0.02 cut at +-2, as timm's StarNet
-    does, and leaves the bias as above. Linear layers: that normal, and a zero bias, in both.
-    Norms and the layer scale keep the constants they were made with.
+    does, and leaves the bias as above. `kaiming` draws the weight from a normal of variance
+    2 / fan out, the fan of one group, as timm's ResNet and MobileNetV2 do, with a zero bias.
+    Linear layers: the normal of `timm`, and a zero bias, in all. Norms and the layer scale keep
+    the constants they were made with.
     """
     for name, module in model.named_modules():
         if not isinstance(module, (nn.Conv2d, nn.Linear)):
             continue
         weight = module.weight
-        bound = weight[0].numel() ** -0.5
+        fan_in = weight[0].numel()
         if isinstance(module, nn.Linear) or init == "timm":
             nn.init.trunc_normal_(
                 weight, std=_TRUNCATED_SD, generator=_generator(seed, f"{name}.weight")
             )
+        elif init == "kaiming":
+            fan_out = weight.numel() // module.in_channels
+            generator = _generator(seed, f"{name}.weight")
+            nn.init.normal_(weight, std=math.sqrt(2 / fan_out), generator=generator)
         else:
-            _uniform(weight, bound, seed, f"{name}.weight")
+            _uniform(weight, fan_in**-0.5, seed, f"{name}.weight")
         if module.bias is None:
             continue
-        if isinstance(module, nn.Linear):
+        if isinstance(module, nn.Linear) or init == "kaiming":
             nn.init.zeros_(module.bias)
         else:
-            _uniform(module.bias, bound, seed, f"{name}.bias")
+            _uniform(module.bias, fan_in**-0.5, seed, f"{name}.bias")
 
 
-def convolution_variance(init: Init, fan_in: int) -> tuple[float, float]:
-    """Return the variances of a convolution's weights and biases as `draw_weights` draws them."""
+def convolution_variance(init: Init, fan_in: int, fan_out: int) -> tuple[float, float]:
+    """Return the variances of a convolution's weights and biases as `draw_weights` draws them.
+
+    Both fans are those of one group.
+    """
+    if init == "kaiming":
+        return 2 / fan_out, 0.0
     uniform = 1 / (3 * fan_in)
     return (_TRUNCATED_SD**2 if init == "timm" else uniform), uniform
 

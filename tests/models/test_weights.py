@@ -53,9 +53,9 @@ def test_head_norms_and_scale_start_as_released(init: str) -> None:
 def test_variances_are_those_drawn() -> None:
     """`convolution_variance` states the variances that are drawn."""
     conv = nn.Conv2d(64, 4096, 1)
-    for init in ("release", "timm"):
+    for init in ("kaiming", "release", "timm"):
         draw_weights(conv, seed=0, init=init)
-        weight, bias = convolution_variance(init, 64)
+        weight, bias = convolution_variance(init, 64, 4096)
         assert conv.weight.var().item() == pytest.approx(weight, rel=0.03)
         assert conv.bias.var().item() == pytest.approx(bias, rel=0.1)
 

@@ -1,0 +1,96 @@
+"""Trained weights from a file, refused in one line where they are not this network's."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from gmsearch.errors import CheckpointError
+
+_NAMED = 3  # of the tensors that do not fit
+
+
+def load_checkpoint(model: nn.Module, path: str | Path) -> None:
+    """Load trained weights into `model`, all of them and no others.
+
+    The file is a safetensors file (by its suffix) or what `torch.save` wrote: a state dict, or a
+    dict that holds one under `state_dict`, as the official release's trainer and timm's write it.
+    A `module.` before every name, from data parallel training, is dropped. No code in the file
+    is run.
+
+    Args:
+        model: Left as it was where an error is raised.
+
+        path: Of the file.
+
+    Raises:
+        CheckpointError: for a file that is missing, damaged, half written, no checkpoint or full
+            of code, and for tensors that are missing, unknown or of another shape.
+    """
+    path = Path(path)
+    tensors = _state_dict(_content(path), path)
+    own = model.state_dict()
+    wrong = [
+        _listing("missing", [n for n in own if n not in tensors]),
+        _listing("unknown", [n for n in tensors if n not in own]),
+        _listing(
+            "of another shape",
+            [
+                f"{n} {tuple(tensors[n].shape)} where the network has {tuple(own[n].shape)}"
+                for n in own
+                if n in tensors and tensors[n].shape != own[n].shape
+            ],
+        ),
+    ]
+    if said := "; ".join(filter(None, wrong)):
+        raise CheckpointError(f"{path}: is not of this {type(model).__name__}: {said}")
+    model.load_state_dict(tensors)
+
+
+def _content(path: Path) -> Any:
+    """Return what a file holds, without running what it may bring along."""
+    if not path.is_file():
+        raise CheckpointError(f"{path}: there is no such file")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "Unsupported" not in str(error) and "GLOBAL" not in str(error):
+            raise CheckpointError(f"{path}: is no checkpoint, or a damaged one") from None
+        raise CheckpointError(
+            f"{path}: holds more than tensors, which is not loaded, as it may run code; "
+            "save the state dict alone"
+        ) from None
+    except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        reason = str(error).split("\n", maxsplit=1)[0]
+        raise CheckpointError(
+            f"{path}: is no checkpoint, or a damaged or half-written one: {reason}"
+        ) from None
+
+
+def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a file by the network's names."""
+    if isinstance(content, Mapping) and "state_dict" in content:
+        content = content["state_dict"]
+    if (
+        not isinstance(content, Mapping)
+        or not content
+        or not all(isinstance(tensor, Tensor) for tensor in content.values())
+    ):
+        raise CheckpointError(f"{path}: holds no state dict, neither bare nor as `state_dict`")
+    prefix = "module." if all(str(name).startswith("module.") for name in content) else ""
+    return {str(name).removeprefix(prefix): tensor for name, tensor in content.items()}
+
+
+def _listing(what: str, names: list[str]) -> str:
+    """Return how many tensors are wrong in one way, and the first of them; nothing for none."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"{len(names)} {what} ({', '.join(names[:_NAMED])}{more})" if names else ""

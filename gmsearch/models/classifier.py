@@ -1,0 +1,124 @@
+"""What the networks here have in common: timm's contract around features and one linear head."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
+from torch import Tensor, nn
+
+
+class Classifier(nn.Module):
+    """Features, pool, dropout, linear head.
+
+    A family has its own `forward_features` and `forward_head`, and names its head and its steps.
+    """
+
+    head_name = "head"
+    """Attribute of the linear layer, and so the name of its parameters."""
+
+    def __init__(self, drop_rate: float) -> None:
+        super().__init__()
+        self.num_features = 0
+        # Channels, reduction and module of the maps that can be taken out, as timm wants them.
+        self.feature_info: list[dict[str, Any]] = []
+        self.head_drop = nn.Dropout(drop_rate)
+        self.grad_checkpointing = False
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Map images (N, in_chans, H, W) to the last map (N, num_features, h, w)."""
+        raise NotImplementedError
+
+    def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:  # noqa: FBT001, FBT002 - timm's signature
+        """Map features to logits (N, num_classes), or to what the head reads."""
+        raise NotImplementedError
+
+    def steps(self) -> Iterator[tuple[str, nn.Module]]:
+        """Yield the modules of `forward_features` in their order, by name."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map images (N, in_chans, H, W) to logits (N, num_classes)."""
+        return self.forward_head(self.forward_features(x))
+
+    @torch.jit.ignore  # type: ignore[untyped-decorator]
+    def get_classifier(self, name_only: bool = False) -> nn.Module | str:  # noqa: FBT001, FBT002 - timm's signature
+        """Return the head, or its name."""
+        head: nn.Module = getattr(self, self.head_name)
+        return self.head_name if name_only else head
+
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Put a fresh head for `num_classes`, 0 for none, and another pool if one is named."""
+        if global_pool is not None:
+            self.global_pool = SelectAdaptivePool2d(
+                pool_type=global_pool, flatten=bool(global_pool)
+            )
+            self.global_pool.train(self.training)
+        self.num_classes = num_classes
+        self.head_hidden_size = self.num_features * self.global_pool.feat_mult()  # type: ignore[no-untyped-call] # timm's
+        head: nn.Module = nn.Identity()
+        if num_classes > 0:
+            head = nn.Linear(self.head_hidden_size, num_classes)
+            nn.init.trunc_normal_(head.weight, std=0.02)
+            nn.init.zeros_(head.bias)
+            head.to(next(self.parameters()).device)
+        setattr(self, self.head_name, head.train(self.training))
+
+    @torch.jit.ignore  # type: ignore[untyped-decorator]
+    def set_grad_checkpointing(self, enable: bool = True) -> None:  # noqa: FBT001, FBT002 - timm's signature
+        """Compute the blocks anew in the backward pass instead of keeping what they gave.
+
+        Batch norms then see a batch twice, and move their running statistics twice.
+        """
+        self.grad_checkpointing = enable
+
+    @torch.jit.ignore  # type: ignore[untyped-decorator]
+    def forward_intermediates(  # noqa: PLR0917 - timm's signature
+        self,
+        x: Tensor,
+        indices: int | list[int] | None = None,
+        norm: bool = False,  # noqa: FBT001, FBT002 - timm's signature
+        stop_early: bool = False,  # noqa: FBT001, FBT002 - timm's signature
+        output_fmt: str = "NCHW",
+        intermediates_only: bool = False,  # noqa: FBT001, FBT002 - timm's signature
+    ) -> list[Tensor] | tuple[Tensor, list[Tensor]]:
+        """Return the features and the maps at `indices` of `feature_info`, as timm's models do.
+
+        Args:
+            x: Images (N, in_chans, H, W).
+
+            indices: Of the maps; the last so many for an integer, all for None.
+
+            norm: Whether the last map is taken after the last norm, where a network has one.
+
+            stop_early: Whether to compute no further than the last map asked for.
+
+            output_fmt: NCHW, the only one there is.
+
+            intermediates_only: Whether to leave the features out.
+
+        Raises:
+            ValueError: for another `output_fmt`.
+        """
+        if output_fmt != "NCHW":
+            message = f"output_fmt: {output_fmt!r} is not 'NCHW'"
+            raise ValueError(message)
+        modules = [info["module"] for info in self.feature_info]
+        if isinstance(indices, int):
+            wanted = modules[-indices:]
+        else:
+            wanted = modules if indices is None else [modules[index] for index in indices]
+        end = max(wanted, key=modules.index)
+        found: dict[str, Tensor] = {}
+        for name, step in self.steps():
+            if stop_early and end in found:
+                break
+            x = step(x)
+            if name in wanted:
+                found[name] = x
+            elif norm and name == "norm" and end == modules[-1]:
+                found[end] = x
+        maps = list(found.values())
+        return maps if intermediates_only else (x, maps)
