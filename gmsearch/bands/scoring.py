@@ -149,21 +149,30 @@ class _Normal:
         device: torch.device,
         only: Collection[str] | None,
     ) -> None:
-        self._bands = bands
-        self._only = only
+        self._bands = bands if only is None else bands.narrowed(only)
+        names = ("raw", "nodc", *self._bands.metrics)
+        self._wanted = [name for name in names if only is None or name in only]
         self._mean = torch.tensor(mean, dtype=torch.float32, device=device)
         self._scale = 1 / torch.tensor(std, dtype=torch.float32, device=device).view(1, -1, 1, 1)
         self._shift = -self._mean.view(1, -1, 1, 1) * self._scale
 
     def versions(self, images: Tensor) -> Iterator[tuple[str, Tensor]]:
-        """Yield the wanted versions of uint8 (B, H, W, C) as (B, C, H, W), by name."""
+        """Yield the wanted versions of uint8 (B, H, W, C) as (B, C, H, W), by name.
+
+        Each lies where the one before it lay.
+        """
         batch = images.to(self._mean.device).permute(0, 3, 1, 2)
         pixels = batch.to(torch.float32, memory_format=torch.contiguous_format)
         pixels /= 255
+        # Memory that is fresh for every version costs more than the sums.
+        scaled = torch.empty_like(pixels)
+        normal = torch.empty_like(pixels, memory_format=torch.channels_last)
         for name, version in versions(pixels, self._bands, self._mean):
-            if self._only is None or name in self._only:
-                normal = torch.mul(version, self._scale).add_(self._shift)
-                yield name, normal.contiguous(memory_format=torch.channels_last)
+            if name in self._wanted:
+                torch.addcmul(self._shift, version, self._scale, out=scaled)
+                yield name, normal.copy_(scaled)
+            if name == self._wanted[-1]:
+                return
 
 
 @contextlib.contextmanager

@@ -45,8 +45,8 @@ def versions(
     Raises:
         FieldError: For a radius or a range that leaves a version without a frequency.
     """
-    own_mean = images.mean(dim=(2, 3), keepdim=True)
     yield "raw", images
+    own_mean = images.mean(dim=(2, 3), keepdim=True)
     yield "nodc", images - own_mean
     if not bands.radii and not bands.ranges:
         return
@@ -72,7 +72,10 @@ class _LowPass:
         self._size = (images.shape[2], images.shape[3])
         self._bands = bands
         extended = _even(images) if bands.boundary == "mirror" else images
-        self._spectrum = torch.fft.rfft2(extended)
+        # Columns beyond the largest radius enter no version.
+        masks = [_mask(*self._size, r, bands, images.device) for r in _outermost(bands)]
+        columns = max(mask.shape[1] for mask in masks)
+        self._spectrum = torch.fft.fft(torch.fft.rfft(extended, dim=3)[..., :columns], dim=2)
 
     def __call__(self, radius: float) -> torch.Tensor:
         """Return what lies nearer than the radius: (N, C, H, W)."""
@@ -89,6 +92,10 @@ def _even(images: torch.Tensor) -> torch.Tensor:
     """Return the even extension (N, C, 2H, 2W): the images and their mirror images."""
     wide = torch.cat([images, images.flip(3)], dim=3)
     return torch.cat([wide, wide.flip(2)], dim=2)
+
+
+def _outermost(bands: Bands) -> list[float]:
+    return [*bands.radii, *(stop for _, stop in bands.ranges)]
 
 
 @functools.lru_cache(maxsize=64)

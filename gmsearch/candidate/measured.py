@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
 from gmsearch.candidate.checks import build
@@ -66,6 +66,18 @@ class Bands:
     def protocol(self) -> dict[str, str]:
         """The options that a number depends on, whatever the radii."""
         return {name: getattr(self, name) for name in _OPTIONS}
+
+    def narrowed(self, wanted: Collection[str]) -> Bands:
+        """Return the bands without the radii and ranges of which no metric is wanted."""
+
+        def asked(one: Bands) -> bool:
+            return not set(one.metrics).isdisjoint(wanted)
+
+        return dataclasses.replace(
+            self,
+            radii=tuple(r for r in self.radii if asked(Bands(radii=(r,)))),
+            ranges=tuple(pair for pair in self.ranges if asked(Bands(ranges=(pair,)))),
+        )
 
     def name_of(self, metric: str, protocol: Mapping[str, str]) -> str:
         """Return what a metric measured under `protocol` is called beside those of these bands.

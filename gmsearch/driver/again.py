@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gmsearch.candidate import Arm, Bands, candidate_from, recipe_from
@@ -68,7 +68,7 @@ class Measures:
             seed=trial.seed,
             data=self._space.data,
             data_identity=self._facts.data_identity,
-            bands=narrowed(bands, wanted),
+            bands=bands.narrowed(wanted),
             device=self._facts.device,
             threads=self._space.resources.cpus,
             study_dir=str(self._folder),
@@ -78,16 +78,3 @@ class Measures:
         )
         last = self._records.last_measure(plan.key, plan.request)
         return plan if last is None else dataclasses.replace(plan, attempt=last["attempt"] + 1)
-
-
-def narrowed(bands: Bands, wanted: Collection[str]) -> Bands:
-    """Return the bands without the radii and ranges that are not wanted."""
-
-    def asked(one: Bands) -> bool:
-        return not set(one.metrics).isdisjoint(wanted)
-
-    return dataclasses.replace(
-        bands,
-        radii=tuple(r for r in bands.radii if asked(Bands(radii=(r,)))),
-        ranges=tuple(pair for pair in bands.ranges if asked(Bands(ranges=(pair,)))),
-    )
