@@ -37,9 +37,10 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Ratios against named rivals, each measured in the same run."""
+    """Ratios against named rivals, each measured in the same run; or the scripts named."""
     session.install(".")
-    session.run("python", "tests/bench/startup.py", *session.posargs)
+    for script in session.posargs or ("training", "evaluation", "bands", "cost", "startup"):
+        session.run("python", f"tests/bench/{script}.py")
 
 
 @nox.session

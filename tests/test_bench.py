@@ -1,0 +1,144 @@
+"""The benchmarks: their statistics, their files, and that each script runs."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import torch
+
+BENCH = Path(__file__).parent / "bench"
+BLOCKED = ("ray", "optuna", "pydantic", "typer", "rich", "fvcore", "pandas", "moocore", "ruamel")
+
+
+@pytest.fixture(scope="module")
+def paired() -> Iterator[ModuleType]:
+    """Import the scripts' common module as they do, from their folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(BENCH)
+        import paired
+
+        yield paired
+
+
+def _run(script: str, *arguments: str, path: Path | None = None) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    if path is not None:
+        environment["PYTHONPATH"] = str(path)
+    command = [sys.executable, str(BENCH / f"{script}.py"), *arguments]
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=280
+    )
+
+
+@pytest.mark.parametrize("n", [6, 9, 12, 15])
+def test_the_interval_holds_the_median_and_no_narrower_one_does(
+    paired: ModuleType, n: int
+) -> None:
+    """By all 2^n ways in which n values fall below and above the median of what they are from."""
+
+    def missed(low: int, high: int) -> float:
+        """Return how often fewer than `low` or at least `high` (from 1) values are below."""
+        below = [sum(signs) for signs in itertools.product((0, 1), repeat=n)]
+        return sum(not low <= count < high for count in below) / len(below)
+
+    low, high = paired.median_interval(list(range(n, 0, -1)))
+
+    assert missed(low, high) <= 0.05 < missed(low + 1, high - 1)
+
+
+def test_few_pairs_give_the_whole_range(paired: ModuleType) -> None:
+    """Below six values no pair of them holds the median in 95 % of all runs."""
+    assert paired.median_interval([3.0, 1.0, 2.0, 5.0, 4.0]) == (1.0, 5.0)
+    assert paired.median_interval([2.0]) == (2.0, 2.0)
+
+
+def test_sides_are_measured_in_alternating_order(paired: ModuleType) -> None:
+    """The first round is not counted; the order turns with every round."""
+    called: list[str] = []
+
+    def side(name: str) -> float:
+        called.append(name)
+        return float(len(called))
+
+    times = paired.interleaved({"a": lambda: side("a"), "b": lambda: side("b")}, 2)
+
+    assert called == ["b", "a", "a", "b", "b", "a"]
+    assert times == {"a": [3.0, 6.0], "b": [4.0, 5.0]}
+
+
+def test_a_ratio_is_of_pairs_and_judged_by_its_interval(paired: ModuleType) -> None:
+    """Speeds are inverse times; a reach inside the interval is neither met nor missed."""
+    times = {"ours": [1.0, 2.0, 4.0], "rival": [4.0, 8.0, 8.0]}
+    row = paired.faster(times, "x", "ours", "rival", unit="images", reach="≥ 2")
+
+    assert (row.ratio, row.low, row.high, row.n) == (4.0, 2.0, 4.0, 3)
+    assert (row.ours_value, row.rival_value, row.unit) == (0.5, 0.125, "images/s")
+    assert row.met == "yes"
+    speed = paired.faster(times, "x", "ours", "rival", unit="images", reach="≥ 3")
+    assert speed.met == "within the interval"
+    assert paired.share(times, "x", "ours", "rival", reach="≤ 0.1").met == "no"
+    assert paired.share(times, "x", "ours", "rival").met == ""
+
+
+def test_a_missed_reach_leaves_its_profile(paired: ModuleType, tmp_path: Path) -> None:
+    """Beside the result, until the reach is met; the document holds every result there is."""
+    times = {"ours": [1.0], "rival": [2.0]}
+    good, bad = (paired.faster(times, "x", *times, unit="u", reach=r) for r in ("≥ 2", "≥ 3"))
+    profile = tmp_path / "cost.profile.txt"
+
+    paired.write("startup", [good], tmp_path)
+    paired.write("cost", [good, bad], tmp_path, profile=lambda: "what bounds it")
+    assert profile.read_text(encoding="utf-8") == "what bounds it"
+    paired.write("cost", [good], tmp_path, profile=lambda: "what bounds it")
+
+    assert not profile.exists()
+    document = (tmp_path / "bench.md").read_text(encoding="utf-8")
+    assert document.index("## cost") < document.index("## startup")
+    kept = json.loads((tmp_path / "cost.json").read_text(encoding="utf-8"))
+    assert kept["rows"][0]["met"] == "yes"
+    assert kept["machine"]["packages"]["torch"] == torch.__version__.split("+")[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["training", "evaluation", "bands", "cost", "startup"])
+def test_every_script_runs(script: str, tmp_path: Path) -> None:
+    """Both sides of each comparison; where they must agree, they do or the script fails."""
+    done = _run(script, "--quick", "--out", str(tmp_path))
+
+    assert done.returncode == 0, done.stderr
+    result = json.loads((tmp_path / f"{script}.json").read_text(encoding="utf-8"))
+    assert all(row["ratio"] > 0 for row in result["rows"])
+    assert done.stdout in (tmp_path / "bench.md").read_text(encoding="utf-8") + "\n"
+
+
+@pytest.mark.slow
+def test_the_gpu_script_needs_the_measuring_core_alone(tmp_path: Path) -> None:
+    """All its parts run, here on the CPU, where nothing of a search can be imported."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n" + "".join(f"sys.modules[{name!r}] = None\n" for name in BLOCKED),
+        encoding="utf-8",
+    )
+    done = _run("gpu", "--device", "cpu", "--quick", "--out", str(tmp_path), path=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    assert "not measured" not in done.stdout
+    assert {p.stem for p in tmp_path.glob("*.json")} == {
+        f"gpu_{part}" for part in ("training", "sharing", "bands", "evaluation", "latency")
+    }
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_the_gpu_script_says_that_there_is_none(tmp_path: Path) -> None:
+    """One line, exit code 2, and no result that could be taken for one."""
+    done = _run("gpu", "--out", str(tmp_path))
+
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert not list(tmp_path.iterdir())
