@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gmsearch.candidate import Arm
-from gmsearch.driver.again import Measures, narrowed
+from gmsearch.driver.again import Measures
 from gmsearch.driver.judge import Judge
 from gmsearch.trial import Assignment, Failure, Plan
 
@@ -58,7 +58,7 @@ class Planner:
         if space.tune is None:
             return []
         # Its holdout alone is measured, and of the bands what decides.
-        bands = dataclasses.replace(narrowed(space.bands, (space.tune.metric,)), every=0)
+        bands = dataclasses.replace(space.bands.narrowed((space.tune.metric,)), every=0)
         plans: dict[str, Plan] = {}
         for arm, params in arms.values():
             for run in tuning.open(arm):
