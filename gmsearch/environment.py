@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from gmsearch.candidate import Mode
+
 _PACKAGES = ("gmsearch", "torch", "torchvision", "timm", "fvcore", "ray", "optuna", "numpy")
 
 
@@ -43,6 +45,19 @@ def cpu_count() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def lacking(mode: Mode, device_kind: str) -> str | None:
+    """Return what a mode of running a network lacks on this machine, with the remedy, if any."""
+    if device_kind != "cpu" or mode == "eager":
+        return None
+    if mode == "graph":
+        return "a CUDA graph needs a GPU; take compiled, or a machine that has one"
+    # As torch.compile looks for it.
+    compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
+    if shutil.which(compiler) is not None:
+        return None
+    return f"torch.compile needs a C++ compiler, and there is no {compiler}; install it or set CXX"
 
 
 def _version(package: str) -> str | None:

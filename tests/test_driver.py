@@ -228,6 +228,47 @@ def test_a_timing_runs_alone_and_first(tiny_space: Path) -> None:
     assert all(t.metrics["latency_ms"] == timed[t.digest] for t in records.trials.values())
 
 
+def time_all(path: Path, milliseconds: float) -> list[tuple[str, ...]]:
+    """Finish every timing that is due with a made-up time; return what each wanted."""
+    space, wanted = load_space(path), []
+    with open_study(space, facts_of(space), Log(), engine="serial") as driver:
+        while (plan := driver.next()) is not None and plan.kind == "timing":
+            wanted.append(plan.wanted)
+            ends = {"": 1.0, ".low": 0.9, ".high": 1.1}
+            metrics = {f"{m}{e}": milliseconds * f for m in plan.wanted for e, f in ends.items()}
+            spool(Path(plan.study_dir), record_of(plan, metrics=metrics))
+            driver.finish(plan)
+    return wanted
+
+
+def test_a_condition_is_timed_once_a_study(tiny_space: Path) -> None:
+    """All that is asked for is one timing a candidate; what is asked for later is timed alone."""
+    both = "flops: minimize, latency_ms: minimize, throughput_ips@b64: maximize"
+    edit(tiny_space, ("flops: minimize", both))
+    assert time_all(tiny_space, 2.0) == [("latency_ms", "throughput_ips@b64")] * 4
+    assert time_all(tiny_space, 2.0) == []
+    edit(tiny_space, ("throughput_ips@b64", "latency_ms@b1.compiled"))
+    assert time_all(tiny_space, 3.0) == [("latency_ms@b1.compiled",)] * 4
+    edit(tiny_space, ("latency_ms@b1.compiled", "throughput_ips@b64"))
+    assert time_all(tiny_space, 4.0) == []
+
+
+@pytest.mark.parametrize(
+    ("bounds", "feasible"),
+    [("max: 1.85", True), ("max: 1.75", False), ("min: 2.15", True), ("min: 2.25", False)],
+)
+def test_a_timed_metric_breaks_a_bound_with_its_whole_interval(
+    tiny_space: Path, bounds: str, *, feasible: bool
+) -> None:
+    """2 ms in [1.8, 2.2] keep a bound that one end keeps, above or below."""
+    edit(tiny_space, ("search:", f"constraints: {{latency_ms@b64: {{{bounds}}}}}\nsearch:"))
+    time_all(tiny_space, 2.0)
+    space = load_space(tiny_space)
+    with open_study(space, facts_of(space), Log(), engine="serial") as driver:
+        plan = driver.next()
+    assert (plan is not None) == feasible
+
+
 def test_what_breaks_a_static_constraint_is_recorded_and_never_trained(tiny_space: Path) -> None:
     """Arms above the bound, here a multiple of the baseline's, are INFEASIBLE and untrained."""
     edit(

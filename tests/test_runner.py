@@ -105,10 +105,12 @@ def test_what_goes_wrong_is_a_record(
 
 def test_a_timing_says_how_it_was_measured(plan: Plan) -> None:
     """A timing's record holds the interval, the ratio to the reference and the protocol."""
-    _, record = run(dataclasses.replace(plan, kind="timing"))
+    _, record = run(dataclasses.replace(plan, kind="timing", wanted=("throughput_ips@b2",)))
     metrics = record["metrics"]
-    assert metrics["latency_ms.low"] <= metrics["latency_ms"] <= metrics["latency_ms.high"]
-    assert record["protocol"]["batch_size"] == 1
+    low, middle, high = (metrics[f"latency_ms@b2{end}"] for end in (".low", "", ".high"))
+    assert low <= middle <= high
+    assert metrics["throughput_ips@b2"] == pytest.approx(2000 / middle)
+    assert "latency_ms" not in metrics
     assert record["protocol"]["resolution"] == 32
     assert record["protocol"]["folded_batch_norms"] > 0
     assert isinstance(record["disturbed"], bool)

@@ -7,9 +7,11 @@ import itertools
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
+from rich.live import Live
+from rich.text import Text
 
 from gmsearch.candidate import PRESETS, Candidate, Condition, TimmModel, candidate_from
 from gmsearch.cli.profile_text import Profile, Row, print_profile, write_csv, write_json
@@ -18,9 +20,6 @@ from gmsearch.errors import FieldError, GmsearchError, InputError
 from gmsearch.search.arms import Arms
 from gmsearch.search.uniform import Uniform
 from gmsearch.space import Space, load_space
-
-if TYPE_CHECKING:
-    from torch import nn
 
 INTERRUPTED = 130
 _RESOLUTION = 224
@@ -130,12 +129,12 @@ def _size(space: Space) -> tuple[int, int]:
 
 def _costs(
     candidates: dict[str, Candidate], resolution: int, classes: int
-) -> tuple[dict[str, Row], dict[str, nn.Module]]:
-    """Build and count every network; one that fails is a row with the reason."""
+) -> tuple[dict[str, Row], dict[str, Any]]:
+    """Build the torch modules and count them; one that fails is a row with the reason."""
     from gmsearch.models import build
 
     rows: dict[str, Row] = {}
-    models: dict[str, nn.Module] = {}
+    models: dict[str, Any] = {}
     for name, candidate in candidates.items():
         rows[name] = Row(name=name, candidate=candidate)
         try:
@@ -163,7 +162,7 @@ def _line(error: Exception) -> str:
 
 
 def _cost(
-    candidate: Candidate, model: nn.Module, resolution: int, classes: int
+    candidate: Candidate, model: Any, resolution: int, classes: int
 ) -> tuple[Cost, dict[str, int]]:
     from gmsearch.measured_cost import measured_cost
 
@@ -174,7 +173,7 @@ def _cost(
 
 def _time(
     rows: dict[str, Row],
-    models: dict[str, nn.Module],
+    models: dict[str, Any],
     resolution: int,
     request: Request,
     console: Console,
@@ -182,14 +181,15 @@ def _time(
     """Time the networks in turns; what fails leaves its reason in the row."""
     from gmsearch.latency import measure_each, usual_device
 
-    with console.status("timing", spinner="line") as status:
+    # Refreshed between blocks alone: a thread that draws would take its share of the machine.
+    with Live(console=console, auto_refresh=False, transient=True) as live:
         measured = measure_each(
             models,
             resolution=resolution,
             device=request.device or usual_device(),
             threads=request.threads,
             conditions=request.conditions,
-            watch=status.update,
+            watch=lambda step: live.update(Text(step), refresh=True),
         )
     for name, timings in measured.items():
         for condition, timing in timings.items():

@@ -16,11 +16,11 @@ from typing import Literal
 
 from rich.console import Console
 
-from gmsearch.candidate import TimmModel
+from gmsearch.candidate import TimmModel, timed
 from gmsearch.cli.live import Bars, Lines
 from gmsearch.data import load
 from gmsearch.driver import STUDIES, Driver, Facts, infeasible_by_cost, open_study
-from gmsearch.environment import cpu_count, cpu_name
+from gmsearch.environment import cpu_count, cpu_name, lacking
 from gmsearch.errors import FieldError, InputError
 from gmsearch.space import Resources, Space, load_space
 from gmsearch.trial import State
@@ -94,6 +94,9 @@ def facts_of(space: Space, path: Path) -> Facts:
     gpus = _gpus(space.resources)
     return Facts(
         data_identity=data.identity,
+        data_identity_of=data.identity_of,
+        mean=data.mean,
+        std=data.std,
         classes=len(data.classes),
         resolution=data.resolution,
         evaluation_images=len(data.evaluation.labels),
@@ -107,8 +110,10 @@ def require_possible(space: Space, facts: Facts, path: Path) -> None:
     """Refuse, before anything is written, what no run could do.
 
     Raises:
-        InputError: the baseline breaks a static constraint, or timm has no model of a name.
+        InputError: the baseline breaks a static constraint, timm has no model of a name, or what
+            is to be timed cannot be on this device.
     """
+    _require_timings(space, facts, path)
     if space.baseline is not None:
         broken = infeasible_by_cost(space, space.arm(space.baseline), facts)
         if broken:
@@ -123,6 +128,17 @@ def require_possible(space: Space, facts: Facts, path: Path) -> None:
                 infeasible_by_cost(space, arm, facts)
             except FieldError as error:
                 raise InputError(f"{path}: model.{error}") from None
+
+
+def _require_timings(space: Space, facts: Facts, path: Path) -> None:
+    for section, goals in (("objectives", space.objectives), ("constraints", space.constraints)):
+        for goal in goals:
+            metric, condition = timed(goal.metric) or ("", None)
+            missing = condition and lacking(condition.mode, facts.device)
+            if metric == "peak_memory_mb" and facts.device == "cpu":
+                missing = "it is measured on a GPU; set resources.gpus, or leave it out"
+            if missing:
+                raise InputError(f"{path}: {section}.{goal.metric}: {missing}")
 
 
 def _gpus(resources: Resources) -> list[str]:

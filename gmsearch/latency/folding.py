@@ -64,7 +64,7 @@ def fold_batch_norm(model: nn.Module, image: Tensor) -> int:
 def _pairs(model: nn.Module, image: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
     """Return the convolutions that only a batch norm reads, each with it."""
     written: dict[int, tuple[nn.Conv2d, Tensor]] = {}
-    read: dict[nn.BatchNorm2d, int] = {}
+    found: list[tuple[int, nn.Conv2d, nn.BatchNorm2d]] = []
     runs: Counter[nn.Module] = Counter()
 
     def after(conv: nn.Module, _: Any, output: Tensor) -> None:
@@ -77,7 +77,8 @@ def _pairs(model: nn.Module, image: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNor
     def before(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         assert isinstance(norm, nn.BatchNorm2d)
         runs[norm] += 1
-        read[norm] = id(inputs[0])
+        if id(inputs[0]) in written:
+            found.append((id(inputs[0]), written[id(inputs[0])][0], norm))
 
     readers = _Readers()
     hooks = [m.register_forward_hook(after) for m in model.modules() if type(m) in _CONVOLUTIONS]
@@ -89,11 +90,10 @@ def _pairs(model: nn.Module, image: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNor
         for hook in hooks:
             hook.remove()
     readers.count.update(id(leaf) for leaf in tree_leaves(outputs))
-    found = [(written[key][0], norm) for norm, key in read.items() if key in written]
     return [
         (conv, norm)
-        for conv, norm in found
-        if runs[conv] == runs[norm] == 1 and readers.count[read[norm]] == 1
+        for key, conv, norm in found
+        if runs[conv] == runs[norm] == 1 and readers.count[key] == 1
     ]
 
 

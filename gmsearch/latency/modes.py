@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
-import sys
 import time
 import types
 from collections.abc import Callable, Iterator
@@ -15,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gmsearch.candidate import Condition
+from gmsearch.environment import lacking
 from gmsearch.errors import InputError
 from gmsearch.latency.folding import deployed, relocate
 
@@ -28,18 +26,19 @@ def usual_device() -> str:
 
 def require(condition: Condition, device: str) -> None:
     """Raise InputError for what `device`, or what is installed here, cannot time."""
-    kind = torch.device(device).type
-    if condition.mode == "graph" and kind != "cuda":
-        raise InputError(f"mode graph: a CUDA graph needs a GPU, not {device}; take compiled")
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"device {device}: torch finds no GPU here; take cpu")
-    default = "clang++" if sys.platform == "darwin" else "g++"
-    compiler = os.environ.get("CXX", default)
-    if condition.mode == "compiled" and kind == "cpu" and shutil.which(compiler) is None:
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        kind = device
+    if kind not in ("cpu", "cuda"):
+        raise InputError(f"device {device!r}: not known here; take cpu, cuda or cuda:N")
+    if kind == "cuda" and (torch.device(device).index or 0) >= torch.cuda.device_count():
         raise InputError(
-            f"mode compiled: torch.compile needs a C++ compiler on the CPU and {compiler} is not "
-            "found; install one, or name it in CXX"
+            f"device {device}: torch finds {torch.cuda.device_count()} GPUs here; take cpu"
         )
+    missing = lacking(condition.mode, kind)
+    if missing is not None:
+        raise InputError(f"mode {condition.mode}: {missing}")
 
 
 @contextlib.contextmanager

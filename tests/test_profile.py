@@ -1,0 +1,104 @@
+"""`gmsearch profile` as a user meets it: tables, files, exit codes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gmsearch.candidate import candidate_from
+from gmsearch.cli.profile_text import Profile, Row, print_profile
+from gmsearch.cost import cost
+
+TINY = ["mobilenetv3_small_050", "--resolution", "32", "--classes", "10"]
+
+
+def profile(*arguments: str, columns: int = 120) -> subprocess.CompletedProcess[str]:
+    """Run the command in the current folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "gmsearch", "profile", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "COLUMNS": str(columns), "OMP_NUM_THREADS": "1"},
+    )
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_no_number_is_cut_off(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a terminal of any width every number is there, beside the published ones."""
+    candidate = candidate_from({"preset": "gmnet_s1"})
+    counted = cost(candidate, num_classes=1000, resolution=224)
+    row = Row(name="gmnet_s1", candidate=candidate, cost=counted)
+    for name, value in {"TTY_COMPATIBLE": "1", "NO_COLOR": "1", "COLUMNS": str(columns)}.items():
+        monkeypatch.setenv(name, value)
+    print_profile(Profile(rows=[row], resolution=224, classes=1000, conditions=[]), by_kind=True)
+    text = capsys.readouterr().out
+    assert "…" not in text
+    assert "inferred" in text
+    assert "latency" not in text
+    if columns >= 80:
+        for number in (f"{counted.params:,}", f"{counted.flops:,}", "3.73M", "3.7M, 0.6G †"):
+            assert number in text
+
+
+def test_a_space_is_profiled_with_a_name_beside_it_and_written_down(tiny_space: Path) -> None:
+    """Candidates of a space once each at its own size; CSV and JSON hold all, unrounded."""
+    done = profile(
+        "tiny.yaml", "tiny.yaml", "mobilenetv3_small_050", "--csv", "a.csv", "--json", "a.json"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "At 32 px and 3 classes" in done.stdout
+    with Path("a.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    tree = json.loads(Path("a.json").read_text(encoding="utf-8"))
+    assert [row["network"] for row in rows] == [found["network"] for found in tree["networks"]]
+    assert len({row["network"] for row in rows}) == len(rows) == 5
+    for row, found in zip(rows, tree["networks"], strict=True):
+        metrics = found["metrics"]
+        low, middle, high = (
+            float(row[name]) for name in ("latency_ms.low", "latency_ms", "latency_ms.high")
+        )
+        assert low <= middle <= high
+        assert middle == metrics["latency_ms"]
+        assert int(row["params"]) == sum(k["params"] for k in found["by_kind"].values())
+        assert len(found["timings"][0]["blocks_ms"]) == 6
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["mobilenetv3_smal_100"], "did you mean mobilenetv3_small_100"),
+        (["none.yaml"], "none.yaml"),
+        ([*TINY, "--mode", "graph", "--device", "cpu"], "needs a GPU"),
+        ([*TINY, "--csv", "no/such/folder.csv"], "there is no folder"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unknown names with near misses, devices and modes that are not here: no traceback."""
+    monkeypatch.chdir(tmp_path)
+    done = profile(*arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stdout == ""
+
+
+def test_a_network_that_fails_is_a_row_with_the_reason() -> None:
+    """One that does not take the resolution leaves the others their numbers; exit code 1."""
+    done = profile("levit_128s", *TINY, "--no-timing")
+    assert done.returncode == 1
+    assert "levit_128s failed:" in done.stdout
+    rows = {line.split()[0]: line.split()[1:4] for line in done.stdout.splitlines() if line}
+    assert rows["levit_128s"] == ["-", "-", "-"]
+    assert "-" not in rows["mobilenetv3_small_050"]
