@@ -18,6 +18,7 @@ _ALLOWED = (
     "search.seeds",
     "search.max_failed",
     "resources",
+    "train.checkpoint_every",
 )
 """What is judged from the records, measured from kept weights, or only adds to them. Everything
 else would make records of one study that do not belong together, or a sampler that cannot be

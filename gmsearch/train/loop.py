@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import logging
 from collections.abc import Callable, Iterator, Mapping
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from gmsearch.candidate import Recipe
 from gmsearch.errors import DivergedError
+from gmsearch.train.depthwise import FastDepthwise
 from gmsearch.train.draws import stream
 from gmsearch.train.mix import Mixer, Targets
 from gmsearch.train.schedule import learning_rate
@@ -170,12 +172,19 @@ class _Loop:
         for part, wanted in zip(x.tensor_split(count), targets.split(count), strict=True):
             if self.recipe.compile == "reduce-overhead":
                 torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call] # torch gives it no types
-            with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bfloat16):
+            with self._kernels():
                 logits = self.forward(part)
             loss = wanted.loss(logits.float(), self.recipe.label_smoothing) * (len(part) / len(x))
             loss.backward()  # type: ignore[no-untyped-call] # likewise
             total += loss.detach()
         return total
+
+    def _kernels(self) -> contextlib.AbstractContextManager[object]:
+        """Return what the forward pass is made in."""
+        if self.bfloat16:
+            return torch.autocast(self.device.type, torch.bfloat16)
+        fast = self.device.type == "cpu" and self.recipe.compile == "none"
+        return FastDepthwise() if fast else contextlib.nullcontext()
 
     def _clear(self) -> None:
         # What CUDA graphs write to is theirs: gradients are added up in memory of our own.

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from gmsearch.candidate import Recipe
 from gmsearch.train.augment import crops, jittered, resized
@@ -13,7 +14,7 @@ from gmsearch.train.draws import stream
 
 
 class InMemory:
-    """Augmented, normalised, channels_last batches of images that stay uint8 on the device."""
+    """Augmented, normalised, channels_last batches of images that stay bytes on the device."""
 
     def __init__(
         self,
@@ -28,7 +29,7 @@ class InMemory:
         """Take the training split.
 
         Args:
-            images: uint8 (N, H, W, C), square, on any device.
+            images: uint8 (N, S, S, 3), on any device.
             labels: int64 (N,).
             recipe: batch size and augmentation.
             mean: per channel, of pixel values in 0..1; taken off before division by `std`.
@@ -40,7 +41,8 @@ class InMemory:
         self._labels = labels.to(device)
         self._size = images.shape[1]
         self._margin = self._size // 8 if recipe.augment == "crop_flip" else 0
-        self._images = self._padded(images.to(device))
+        self._side = self._size + 2 * self._margin
+        self._pixels = self._packed(images.to(device))
         # One multiplication and one addition per pixel: (x / 255 - mean) / std.
         self._scale = 1 / (255 * torch.tensor(std, device=device))
         self._shift = -torch.tensor(mean, device=device) / torch.tensor(std, device=device)
@@ -51,17 +53,20 @@ class InMemory:
         """Return the number of batches of an epoch; what does not fill one is left out."""
         return len(self._labels) // self._batch_size
 
-    def _padded(self, images: Tensor) -> Tensor:
-        if self._margin == 0:
-            return images
+    def _packed(self, images: Tensor) -> Tensor:
+        """Return int32 (N * side * side,): padded, three channels and a byte of nothing each.
+
+        One number to a pixel is taken out about ten times as fast as three.
+        """
         index = torch.arange(-self._margin, self._size + self._margin, device=images.device).abs()
         index = torch.where(index < self._size, index, 2 * (self._size - 1) - index)
-        return images[:, index][:, :, index]
+        padded = images[:, index][:, :, index] if self._margin else images
+        return functional.pad(padded, (0, 1)).view(torch.int32).flatten()
 
     def epoch(self, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield float32 (B, C, H, W) and int64 (B,); drawn on the CPU, alike on every device."""
         generator = torch.Generator().manual_seed(stream(seed, "data", epoch))
-        n, device = len(self._labels), self._images.device
+        n, device = len(self._labels), self._labels.device
         order = torch.randperm(n, generator=generator).to(device)
         flips = torch.rand(n, generator=generator).lt(0.5).to(device)
         if self._recipe.augment == "random_resized_crop":
@@ -75,23 +80,28 @@ class InMemory:
             x = self._augmented(index, flips[rows], places[:, rows])
             if self._recipe.color_jitter > 0:
                 x = self._coloured(x, colours)
-            x = torch.addcmul(self._shift, x.float(), self._scale)
+            x = torch.addcmul(self._shift, x, self._scale)
             yield x.permute(0, 3, 1, 2), self._labels[index]
 
     def _augmented(self, index: Tensor, flip: Tensor, places: Tensor) -> Tensor:
-        """Return (B, H, W, C), values in 0..255: crop and flip as one gather where they can be."""
-        if self._recipe.augment == "none":
-            return self._images[index]
-        if self._recipe.augment == "random_resized_crop":
-            return resized(self._images[index].float(), places, flip)
-        along = torch.arange(self._size, device=index.device)
-        columns = torch.where(flip[:, None], along.flip(0), along) + places[1][:, None]
-        rows = along + places[0][:, None]
-        return self._images[index[:, None, None], rows[:, :, None], columns[:, None, :]]
+        """Return float (B, H, W, 3) in 0..255: crop and flip as one gather where they can be."""
+        along = torch.arange(self._size, device=index.device).expand(len(index), -1)
+        if self._recipe.augment in ("none", "random_resized_crop"):
+            x = self._taken(index, along, along)
+            return x if self._recipe.augment == "none" else resized(x, places, flip)
+        columns = torch.where(flip[:, None], along.flip(1), along) + places[1][:, None]
+        return self._taken(index, along + places[0][:, None], columns)
+
+    def _taken(self, index: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Return float (B, H, W, 3): of each image the pixels of its rows and columns."""
+        lines = (index[:, None] * self._side + rows) * self._side
+        at = (lines[:, :, None] + columns[:, None, :]).flatten()
+        pixels = self._pixels.index_select(0, at).view(torch.uint8)
+        return pixels.view(len(index), self._size, self._size, 4).float()[..., :3]
 
     def _coloured(self, x: Tensor, generator: torch.Generator) -> Tensor:
         strength = self._recipe.color_jitter
         low, high = max(0.0, 1 - strength), 1 + strength
         factors = torch.rand(3, len(x), generator=generator) * (high - low) + low
         order = torch.randperm(3, generator=generator).tolist()
-        return jittered(x.float() / 255, factors.to(x.device), order) * 255
+        return jittered(x / 255, factors.to(x.device), order) * 255

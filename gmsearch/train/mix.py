@@ -104,7 +104,7 @@ def mix(x: Tensor, mixup: float, cutmix: float, rng: np.random.Generator) -> flo
     side = math.sqrt(1 - share)
     middle = [int(rng.integers(0, length)) for length in (height, width)]
     (top, bottom), (left, right) = (
-        (max(at - int(length * side) // 2, 0), min(at + int(length * side) // 2, length))
+        (max(at - int(length * side) // 2, 0), min(at + (int(length * side) + 1) // 2, length))
         for at, length in zip(middle, (height, width), strict=True)
     )
     x[:, :, top:bottom, left:right] = x.flip(0)[:, :, top:bottom, left:right]
