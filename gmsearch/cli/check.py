@@ -56,7 +56,8 @@ def check_space(path: Path, data_root: Path | None) -> None:
         lines.append(f"feasible    {len(feasible)} of {len(arms)} under {', '.join(static)}")
     lines += _tuning(space, trained) + _matching(space, costs, facts)
     lines.append(
-        f"data        {space.data.name} at {facts.resolution} px, {facts.classes} classes"
+        f"data        {space.data.name} at {facts.resolution} px, {facts.classes} classes, "
+        f"known by {facts.data_identity_of}"
     )
     console = Console()
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from timm.data import create_transform
+from timm.data.transforms_factory import create_transform
 from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.transforms import Compose, RandomCrop, RandomHorizontalFlip
@@ -30,7 +30,7 @@ from gmsearch.data.source import Listing
 from gmsearch.data.stream import ImageStream
 from gmsearch.errors import DataError
 
-Transform = Callable[[Image.Image], Image.Image]
+Transform = Callable[[Image.Image], Any]
 _Key = tuple[int, int]
 """The number of an image in its listing, and the seed of its augmentation."""
 
@@ -142,34 +142,37 @@ def training_transform(recipe: Recipe, spec: Streamed) -> Transform:
         separate=True,
         scale=recipe.crop_scale,
         hflip=0.5,
-        color_jitter=recipe.color_jitter or None,
+        color_jitter=recipe.color_jitter,
         auto_augment=recipe.auto_augment,
         interpolation="random",
         mean=spec.mean,
     )
     if recipe.augment == "random_resized_crop":
-        return Compose([crop, after])
+        resized: Transform = Compose([crop, after])
+        return resized
     steps: list[Any] = [evaluation_transform(spec)]
     if recipe.augment == "crop_flip":
         steps.append(RandomCrop(spec.resolution, spec.resolution // 8, padding_mode="reflect"))
     if recipe.augment != "none":
         steps.append(RandomHorizontalFlip())
-    return Compose([*steps, after])
+    cropped: Transform = Compose([*steps, after])
+    return cropped
 
 
 def _without_tensor(transform: Compose) -> Transform:
     """Leave out the last step, which would lay out the channels one after the other."""
-    return Compose(transform.transforms[:-1])
+    shortened: Transform = Compose(transform.transforms[:-1])
+    return shortened
 
 
-def _batched(keys: Sequence[_Key], size: int) -> list[Sequence[_Key]]:
+def _batched(keys: list[_Key], size: int) -> list[list[_Key]]:
     return [keys[start : start + size] for start in range(0, len(keys), size)]
 
 
 def _decoded(
     listing: Listing,
     transform: Transform,
-    batches: Sequence[Sequence[_Key]],
+    batches: Sequence[list[_Key]],
     *,
     workers: int,
     pinned: bool,

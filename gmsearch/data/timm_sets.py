@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from timm.data import ImageDataset, create_dataset
+from timm.data.dataset import ImageDataset
+from timm.data.dataset_factory import create_dataset
 
 from gmsearch.candidate import Streamed
 from gmsearch.data.decode import rgb
@@ -52,7 +53,7 @@ def listed(spec: Streamed) -> Listed:
 
 def _open(spec: Streamed, split: str) -> Any:
     try:
-        return create_dataset(spec.dataset, root=spec.root, split=split)
+        return create_dataset(str(spec.dataset), root=spec.root, split=split)
     except Exception as error:  # readers of a dozen packages raise what they like
         said = " ".join(str(error).split()) or type(error).__name__
         raise DataError(

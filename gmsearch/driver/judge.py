@@ -33,6 +33,11 @@ class Facts:
     """What the driver must know of data and device, found out once per start."""
 
     data_identity: str
+    data_identity_of: str
+    """What of the files the identity is a digest of: bytes, or paths and sizes."""
+    mean: tuple[float, float, float]
+    """What the pixels are normalised by, per channel, in 0..1; then by `std`."""
+    std: tuple[float, float, float]
     classes: int
     resolution: int
     evaluation_images: int

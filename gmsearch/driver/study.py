@@ -81,6 +81,9 @@ def start_record(space: Space, facts: Facts, engine: str) -> dict[str, Any]:
         "space": space.digest,
         "data": facts.data_identity,
         "images": {
+            "identity_of": facts.data_identity_of,
+            "mean": facts.mean,
+            "std": facts.std,
             "resolution": facts.resolution,
             "evaluation": facts.evaluation_images,
             "holdout": facts.holdout_images,

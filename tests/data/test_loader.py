@@ -15,7 +15,7 @@ import psutil
 import pytest
 import torch
 from PIL import Image
-from timm.data import create_transform
+from timm.data.transforms_factory import create_transform
 from torch import Tensor
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
@@ -162,7 +162,7 @@ def test_training_is_timms(spec: Streamed) -> None:
             8,
             is_training=True,
             use_prefetcher=True,
-            color_jitter=recipe.color_jitter or None,
+            color_jitter=recipe.color_jitter,
             auto_augment=recipe.auto_augment,
             interpolation="random",
         )
