@@ -20,10 +20,11 @@ TIMED_DTYPES: tuple[TimedDtype, ...] = get_args(TimedDtype)
 TIMED_METRICS = ("latency_ms", "throughput_ips", "peak_memory_mb")
 """What is measured under every condition; the last on a GPU alone."""
 
-_NAME = re.compile(
+TIMED_NAME = (
     rf"({'|'.join(TIMED_METRICS)})"
     rf"(?:@b([1-9][0-9]{{0,5}})(?:\.({'|'.join(MODES)}))?(?:\.({'|'.join(TIMED_DTYPES)}))?)?"
 )
+"""Regular expression of the names of timed metrics: metric, batch size, mode, dtype."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True, order=True)
@@ -67,7 +68,7 @@ def timed(name: str) -> tuple[str, Condition] | None:
     A condition that is spelt out where it need not be is taken too: `condition.name(metric)` is
     the one spelling that records use.
     """
-    found = _NAME.fullmatch(name)
+    found = re.fullmatch(TIMED_NAME, name)
     if found is None:
         return None
     metric, batch_size, mode, dtype = found.groups()

@@ -55,6 +55,9 @@ def profile(request: Request) -> int:
             raise InputError(f"{path}: there is no folder {path.parent}; make it first")
     console = Console(stderr=True, highlight=False, markup=False)
     candidates, resolution, classes = _candidates(request, console)
+    for name, candidate in candidates.items():
+        for warning in candidate.kernel_warnings(resolution):
+            console.print(f"{name}: {warning}")
     rows, models = _costs(candidates, resolution, classes)
     try:
         if request.conditions:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, get_args
 
-from gmsearch.candidate import FAMILIES, Bands, Candidate, Recipe
+from gmsearch.candidate import FAMILIES, TIMED_NAME, Bands, Candidate, Recipe
 from gmsearch.candidate import plain as listed
 from gmsearch.space.domains import MAX_STEPS
 from gmsearch.space.fairness import tunable, value_schema
@@ -225,6 +225,6 @@ def _by_metric(part: Schema) -> Schema:
     return {
         "type": "object",
         "properties": dict.fromkeys(METRICS, part),
-        "patternProperties": {_BAND_METRIC: part},
+        "patternProperties": {_BAND_METRIC: part, f"^{TIMED_NAME}$": part},
         "additionalProperties": False,
     }

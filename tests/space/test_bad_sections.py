@@ -95,6 +95,17 @@ ROWS: dict[str, tuple[str, tuple[str, str]]] = {
         "objectives: 'top_1' is not a metric; did you mean 'top1'?",
         (TOP1, "{»top_1: maximize}"),
     ),
+    "timed metric otherwise than its name is spelt": (
+        "objectives: 'latency_ms@b1.eager' is written 'latency_ms'; write it so",
+        (TOP1, "{»latency_ms@b1.eager: minimize}"),
+    ),
+    "timed metric under no condition there is": (
+        (
+            "objectives: 'latency_ms@64' is not measured; behind the @ stand b and the batch "
+            "size, then .compiled or .graph, then .bfloat16, as far as wanted: @b64.compiled"
+        ),
+        (TOP1, "{»latency_ms@64: minimize}"),
+    ),
     "band metric without its radius": (
         "objectives: 'high@10' is not measured; add 10 to `bands.radii`",
         (TOP1, "{»high@10: maximize}"),
