@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import dataclasses
 import hashlib
-import math
+import io
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from timm.scheduler import CosineLRScheduler
 from torch import Tensor, nn
 
 from gmsearch.candidate import Recipe, candidate_from, recipe_from
 from gmsearch.errors import DivergedError
 from gmsearch.models import build
-from gmsearch.train import Epoch, InMemory, learning_rate, train
+from gmsearch.train import Batches, Epoch, InMemory, learning_rate, train
+from gmsearch.train.depthwise import FastDepthwise
 
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
+STRONG = {
+    "augment": "random_resized_crop",
+    "crop_scale": [0.3, 1],
+    "color_jitter": 0.4,
+    "random_erasing": 0.5,
+    "mixup": 0.8,
+    "cutmix": 1.0,
+    "label_smoothing": 0.1,
+}
 NET = {"widths": [8, 8], "depths": [1, 1], "stem_width": 8, "kernel_size": 3, "mlp_ratio": 2}
 
 
@@ -61,6 +75,8 @@ def weights_digest(model: nn.Module) -> str:
         {"optimizer": "sgd", "lr": 0.05, "clip_grad": 1.0},
         {"ema": 0.9, "label_smoothing": 0.1, "warmup_epochs": 1},
         {"dtype": "bfloat16", "augment": "flip"},
+        STRONG,
+        {"augment": "none", "micro_batch": 10, "mixup": 1.0},
     ],
 )
 def test_one_seed_gives_one_result(
@@ -161,12 +177,234 @@ def test_only_matrices_are_decayed(images: Tensor, labels: Tensor) -> None:
         assert torch.equal(tensor, models[1][name]) == (tensor.ndim <= 1), name
 
 
-def test_learning_rate_warms_up_and_follows_a_cosine() -> None:
-    """Linear from zero to the peak, then half a cosine down to the smallest rate."""
-    recipe = recipe_from({"epochs": 10, "warmup_epochs": 2, "lr": 1.0, "min_lr": 0.1})
-    rates = [learning_rate(recipe, step, 100) for step in range(1, 1001)]
-    assert rates[:200] == pytest.approx([step / 200 for step in range(1, 201)])
-    expected = [0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * s / 800)) for s in range(800)]
-    assert rates[200:] == pytest.approx(expected)
+@pytest.mark.parametrize("warmup", [0, 2])
+def test_the_learning_rate_is_timms(warmup: int) -> None:
+    """Warm-up, cosine and cool-down are those of timm's CosineLRScheduler on updates."""
+    recipe = recipe_from(
+        {
+            "epochs": 10,
+            "cooldown_epochs": 2,
+            "warmup_epochs": warmup,
+            "warmup_lr": 0.01,
+            "lr": 1.0,
+            "min_lr": 0.1,
+        }
+    )
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = CosineLRScheduler(
+        optimizer, 1000, 0.1, warmup_t=100 * warmup, warmup_lr_init=0.01, t_in_epochs=False
+    )
+    for update in range(100 * recipe.total_epochs):
+        scheduler.step_update(update)
+        expected = optimizer.param_groups[0]["lr"]
+        assert learning_rate(recipe, update, 100) == pytest.approx(expected), update
     constant = recipe_from({"schedule": "constant", "lr": 0.3})
-    assert {learning_rate(constant, step, 7) for step in range(1, 70)} == {0.3}
+    assert {learning_rate(constant, step, 7) for step in range(70)} == {0.3}
+
+
+def plain_network(images: int = 16) -> nn.Module:
+    """Return a network without batch norm, so that images do not see each other."""
+    torch.manual_seed(4)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, 2, 1), nn.GELU(), nn.Flatten(), nn.Linear(8 * (images // 2) ** 2, 4)
+    )
+
+
+def ends(model: nn.Module, source: Batches, recipe: Recipe) -> list[Epoch]:
+    """Train to the end on one thread."""
+    torch.set_num_threads(1)
+    return list(train(model, source, recipe, seed=0))
+
+
+@pytest.mark.parametrize("micro_batch", [1, 12, 31])
+def test_a_batch_in_parts_is_the_batch(images: Tensor, labels: Tensor, micro_batch: int) -> None:
+    """Gradients summed over parts of any size train as whole batches do, mixed ones as well."""
+    found = []
+    for size in (None, micro_batch):
+        recipe = recipe_from(
+            {
+                "epochs": 2,
+                "batch_size": 32,
+                "optimizer": "sgd",
+                "lr": 0.05,
+                "micro_batch": size,
+                "mixup": 0.8,
+                "cutmix": 0.2,
+                "label_smoothing": 0.1,
+            }
+        )
+        model = plain_network()
+        last = ends(model, memory(images, labels, recipe), recipe)[-1]
+        found.append(
+            (last.train_loss, torch.cat([p.detach().ravel() for p in model.parameters()]))
+        )
+    assert found[1][0] == pytest.approx(found[0][0], rel=1e-5)
+    assert torch.allclose(found[1][1], found[0][1], atol=1e-5)
+
+
+class Small(nn.Module):
+    """A network that stands on a device of little memory: it raises as CUDA does."""
+
+    def __init__(self, most: int, *, after: int = 0) -> None:
+        """Refuse more than `most` images, once `after` forward passes were made."""
+        super().__init__()
+        self.inner = build(candidate_from(NET), num_classes=4, seed=0)
+        self.most, self.after, self.passes = most, after, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits."""
+        self.passes += 1
+        if self.passes > self.after and len(x) > self.most:
+            raise torch.OutOfMemoryError("no memory")
+        logits: Tensor = self.inner(x)
+        return logits
+
+
+def test_a_batch_that_does_not_fit_is_halved(images: Tensor, labels: Tensor) -> None:
+    """Halved until it fits, from the epoch's start: as if the recipe had said so at once.
+
+    No memory is exhausted here: a network that raises CUDA's error above a size stands for it.
+    """
+    recipe = recipe_from({"epochs": 3, "batch_size": 32, "ema": 0.5})
+    small = Small(9, after=4)  # three updates of the first epoch, one of the second
+    epochs = ends(small, memory(images, labels, recipe), recipe)
+    assert [epoch.micro_batch for epoch in epochs] == [None, 8, 8]
+
+    model = Small(100)
+    whole = next(iter(train(model, memory(images, labels, recipe), recipe, seed=0)))
+    told = dataclasses.replace(recipe, micro_batch=8)
+    state = {**whole.state(), "micro_batch": 8}
+    again = Small(100)
+    *_, last = train(again, memory(images, labels, told), told, seed=0, state=state)
+    assert weights_digest(last.model) == weights_digest(epochs[-1].model)
+
+
+def test_memory_that_holds_no_two_images_is_an_error(images: Tensor, labels: Tensor) -> None:
+    """Where halving does not help, the error is the device's own."""
+    recipe = recipe_from({"epochs": 1, "batch_size": 32})
+    with pytest.raises(torch.OutOfMemoryError):
+        ends(Small(1), memory(images, labels, recipe), recipe)
+
+
+def test_a_part_whose_loss_is_not_finite_stops_at_its_step(images: Tensor, labels: Tensor) -> None:
+    """Epoch and step are those of the update, in however many parts it is made."""
+    recipe = recipe_from({"epochs": 2, "batch_size": 32, "micro_batch": 8})
+    source = memory(images, labels, recipe)
+    source._shift = torch.tensor(float("inf"))
+    with pytest.raises(DivergedError, match=r"loss is nan at epoch 1, step 1$"):
+        run_on(source, recipe)
+
+
+def run_on(source: Batches, recipe: Recipe) -> list[Epoch]:
+    """Train the tiny network on batches."""
+    return ends(build(candidate_from(NET), num_classes=4, seed=0), source, recipe)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_training_goes_on_from_its_state(images: Tensor, labels: Tensor, optimizer: str) -> None:
+    """Stopped after any epoch, written and read, it ends in the bits of one never stopped."""
+    recipe = recipe_from(
+        {
+            "epochs": 3,
+            "batch_size": 32,
+            "optimizer": optimizer,
+            "lr": 0.01,
+            "ema": 0.8,
+            **STRONG,
+        }
+    )
+    net = {**NET, "drop_path_rate": 0.2}
+
+    def fresh() -> nn.Module:
+        return build(candidate_from(net), num_classes=4, seed=0)
+
+    torch.set_num_threads(1)
+    states, undisturbed = [], []
+    for epoch in train(fresh(), memory(images, labels, recipe), recipe, seed=0):
+        buffer = io.BytesIO()
+        torch.save(epoch.state(), buffer)
+        states.append(buffer.getvalue())
+        undisturbed.append((epoch.train_loss, weights_digest(epoch.model)))
+    for done in (1, 2):
+        state = torch.load(io.BytesIO(states[done - 1]), weights_only=True)
+        rest = train(fresh(), memory(images, labels, recipe), recipe, seed=0, state=state)
+        found = [(epoch.train_loss, weights_digest(epoch.model)) for epoch in rest]
+        assert found == undisturbed[done:]
+
+
+def test_a_compiled_network_trains_as_it_is_written(images: Tensor, labels: Tensor) -> None:
+    """torch.compile changes nothing but the speed, and neither names nor kinds of weights."""
+    found = []
+    torch.manual_seed(0)
+    start = nn.Sequential(nn.Flatten(), nn.Linear(768, 8), nn.GELU(), nn.Linear(8, 4))
+    for mode in ("none", "default"):
+        recipe = recipe_from(
+            {"epochs": 1, "batch_size": 48, "optimizer": "sgd", "lr": 0.02, "compile": mode}
+        )
+        (last,) = ends(copy.deepcopy(start), memory(images, labels, recipe), recipe)
+        found.append((last.train_loss, last.model.state_dict()))
+    assert found[1][0] == pytest.approx(found[0][0], rel=1e-4)
+    assert list(found[1][1]) == list(found[0][1])
+    for name, tensor in found[0][1].items():
+        assert torch.allclose(found[1][1][name], tensor, atol=1e-4), name
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("mode", ["none", "default", "reduce-overhead"])
+def test_a_gpu_learns_as_the_cpu_does(images: Tensor, labels: Tensor, mode: str) -> None:
+    """In float32, compiled or recorded, in parts or whole: the losses of a CPU to 1 %."""
+    losses = []
+    for device, compiled in (("cpu", "none"), ("cuda", mode)):
+        recipe = recipe_from(
+            {
+                "epochs": 3,
+                "batch_size": 32,
+                "optimizer": "sgd",
+                "lr": 0.01,
+                "dtype": "float32",
+                "compile": compiled,
+                "micro_batch": 16,
+            }
+        )
+        source = InMemory(images, labels, recipe, mean=MEAN, std=STD, device=device)
+        model = build(candidate_from(NET), num_classes=4, seed=0).to(device)
+        losses.append([epoch.train_loss for epoch in train(model, source, recipe, seed=0)])
+    assert losses[1] == pytest.approx(losses[0], rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("channels", "size", "kernel"), [(6, 2, 5), (6, 4, 7), (4, 8, 5), (4, 9, 7), (4, 12, 3)]
+)
+def test_depthwise_gradients_are_torchs(channels: int, size: int, kernel: int) -> None:
+    """Gradients of input, weight and bias equal torch's own, on every way they are computed."""
+    torch.manual_seed(0)
+    layer = nn.Conv2d(channels, channels, kernel, padding=kernel // 2, groups=channels)
+    x = torch.randn(5, channels, size, size + 1).to(memory_format=torch.channels_last)
+    found = []
+    for context in (contextlib.nullcontext(), FastDepthwise()):
+        with context:
+            y = layer(x.requires_grad_())
+        assert ("_Depthwise" in type(y.grad_fn).__name__) == isinstance(context, FastDepthwise)
+        leaves = (x, layer.weight, layer.bias)
+        found.append(torch.autograd.grad(y.square().sum(), leaves))
+    for one, other in zip(*found, strict=True):
+        assert torch.allclose(one, other, rtol=1e-4, atol=1e-3)
+
+
+def test_other_convolutions_are_left_to_torch() -> None:
+    """Strides, dense and dilated kernels are none of ours."""
+    x = torch.randn(2, 4, 8, 8)
+    others = [
+        nn.Conv2d(4, 4, 5, 2, 2, groups=4),
+        nn.Conv2d(4, 4, 5, padding=2),
+        nn.Conv2d(4, 8, 5, padding=2, groups=4),
+        nn.Conv2d(4, 4, 5, padding=4, dilation=2, groups=4),
+        nn.Conv2d(4, 4, 5, groups=4),
+    ]
+    for layer in others:
+        with FastDepthwise():
+            y = layer(x)
+        if layer.out_channels == 4:
+            assert "_Depthwise" not in type(y.grad_fn).__name__, layer
+        assert torch.equal(y, layer(x))
