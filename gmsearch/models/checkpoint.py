@@ -63,12 +63,12 @@ def _content(path: Path) -> Any:
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "Unsupported" not in str(error) and "GLOBAL" not in str(error):
-            raise CheckpointError(f"{path}: is no checkpoint, or a damaged one") from None
-        raise CheckpointError(
-            f"{path}: holds more than tensors, which is not loaded, as it may run code; "
-            "save the state dict alone"
-        ) from None
+        if "unsupported global" in str(error).lower():
+            raise CheckpointError(
+                f"{path}: holds more than tensors, which is not loaded, as it may run code; "
+                "save the state dict alone"
+            ) from None
+        raise CheckpointError(f"{path}: is no checkpoint, or a damaged one") from None
     except (SafetensorError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         reason = str(error).split("\n", maxsplit=1)[0]
         raise CheckpointError(
