@@ -45,6 +45,7 @@ def evaluate_bands(
         training: uint8 (N, H, W, C), the training split, of which `norms.drawn` takes a part.
         only: As there.
     """
+    batch_size = min(batch_size, _room(images, torch.device(device)))
     return evaluate_batches(
         model,
         zip(torch.split(images, batch_size), torch.split(labels, batch_size), strict=True),
@@ -124,15 +125,19 @@ def _estimate(
                     model(version)
 
 
+def _room(images: Tensor, device: torch.device) -> int:
+    """Return how many of such images are best taken at once."""
+    if device.type != "cpu" or len(images) == 0:
+        return max(1, len(images))
+    return max(1, _CPU_BATCH // images[0].numel())
+
+
 def _parts(
     batches: Iterable[tuple[Tensor, Tensor]], device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Cut batches into equal parts that a CPU has room for in its cache."""
     for images, labels in batches:
-        parts = 1 if len(images) else 0
-        if device.type == "cpu" and parts:
-            limit = max(1, _CPU_BATCH // images[0].numel())
-            parts = -(-len(images) // limit)
+        parts = -(-len(images) // _room(images, device))
         if parts:
             pairs = (images.tensor_split(parts), labels.tensor_split(parts))
             yield from zip(*pairs, strict=True)
