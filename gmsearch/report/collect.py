@@ -177,14 +177,13 @@ def _outcomes(
     broken: dict[str, set[str]] = {}
     for record in records.infeasible:
         if record["arm"] not in trained:
-            reason = ", ".join(sorted(record["violations"]))
-            broken.setdefault(reason, set()).add(record["arm"])
+            broken.setdefault(_broken(space, record["violations"]), set()).add(record["arm"])
     outcomes += [
         Outcome(
             state=State.INFEASIBLE.value,
             count=len(arms),
             of="arms",
-            reason=f"{reason} out of bounds before training",
+            reason=f"{reason} before training",
         )
         for reason, arms in sorted(broken.items())
     ]
@@ -192,6 +191,16 @@ def _outcomes(
         reason = "the space forbids their arms by now"
         outcomes.append(Outcome(state="LEFT OUT", count=forbidden, of="trials", reason=reason))
     return tuple(outcomes)
+
+
+def _broken(space: Space, violations: Iterable[str]) -> str:
+    match = space.match
+    unmatched = f"match.{match.metric}" if match is not None else None
+    bounds = ", ".join(name for name in sorted(violations) if name != unmatched)
+    said = [f"{bounds} out of bounds"] if bounds else []
+    if match is not None and unmatched in violations:
+        said.append(f"no {match.by} found that match the baseline's {match.metric}")
+    return "; ".join(said)
 
 
 def _reason(failure: str, errors: Iterable[str | None]) -> str:
