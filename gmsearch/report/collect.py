@@ -193,9 +193,9 @@ def _outcomes(
     return tuple(outcomes)
 
 
-def _broken(space: Space, violations: Iterable[str]) -> str:
+def _broken(space: Space, violations: Mapping[str, float]) -> str:
     match = space.match
-    unmatched = f"match.{match.metric}" if match is not None else None
+    unmatched = f"match.{match.metric}" if match is not None else ""
     bounds = ", ".join(name for name in sorted(violations) if name != unmatched)
     said = [f"{bounds} out of bounds"] if bounds else []
     if match is not None and unmatched in violations:

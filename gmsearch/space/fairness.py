@@ -176,7 +176,7 @@ def check_tuned(space: Space, root: Node, mistakes: Mistakes) -> None:
             )
 
 
-def _with(recipe: Recipe, name: str, value: int | float) -> Recipe:
+def _with(recipe: Recipe, name: str, value: float) -> Recipe:
     change: dict[str, Any] = {name: value}
     return dataclasses.replace(recipe, **change)
 
