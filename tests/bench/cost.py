@@ -102,7 +102,7 @@ def measured(sample: list[GmNet], block: int, repeats: int) -> list[Row]:
         assert totals == closed_form(now), "the closed form is not fvcore's total"
         return seconds
 
-    def warm(loops: int = 50) -> float:
+    def warm(loops: int = 200) -> float:
         closed_form(sample)
         start = time.perf_counter()
         for _ in range(loops):

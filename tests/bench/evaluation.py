@@ -87,7 +87,10 @@ def main() -> None:
     """Measure and write."""
     options = arguments(__doc__).parse_args()
     images, repeats = (512, 1) if options.quick else (10_000, 9)
-    profile = functools.partial(profiles.of, ours(images, 1))
+
+    def profile() -> str:
+        return profiles.of(ours(images, 1))
+
     write("evaluation", measured(images, repeats), options.out, notes=NOTES, profile=profile)
 
 

@@ -41,6 +41,7 @@ def ours(network: Network, device: str, mode: str) -> Callable[[], object]:
 
 def loop(network: Network, device: str) -> Callable[[], object]:
     """Return an epoch of timm's loop, ended when the device has ended it."""
+    torch.backends.cudnn.benchmark = True  # as its script does
     pictures, labels = subjects.pictures(network.images, network.size)
     loader = rivals.prefetched(
         pictures,

@@ -85,7 +85,10 @@ def main() -> None:
     """Measure and write."""
     options = arguments(__doc__).parse_args()
     images, repeats = (2 * BATCH, 1) if options.quick else (40 * BATCH, 9)
-    profile = functools.partial(profiles.of, ours(images, 1))
+
+    def profile() -> str:
+        return profiles.of(ours(images, 1))
+
     write("training", measured(images, repeats), options.out, notes=NOTES, profile=profile)
 
 
