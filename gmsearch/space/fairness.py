@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping
@@ -9,7 +10,7 @@ from typing import Any
 
 from gmsearch.candidate import TIMED_METRICS, Recipe, candidate_from, recipe_from
 from gmsearch.errors import FieldError
-from gmsearch.space.domains import resolve
+from gmsearch.space.domains import Tree, resolve
 from gmsearch.space.forms import Form, fields_of, leaf_schema, misfit, refuse
 from gmsearch.space.mistakes import Mistakes, near, shown
 from gmsearch.space.nodes import Node
@@ -18,6 +19,7 @@ from gmsearch.space.sampling import sample
 from gmsearch.space.sections import validated
 from gmsearch.space.settings import Choosing, Match, Search, Tune
 from gmsearch.space.space import Space
+from gmsearch.space.tree import BROKEN
 from gmsearch.trial import SPLIT_METRICS, STATIC_METRICS
 
 MAX_VALUES = 64
@@ -153,7 +155,7 @@ def check_choosing(
 def check_tuned(space: Space, root: Node, mistakes: Mistakes) -> None:
     """Add a mistake for a value that some recipe of the space cannot take, or that does nothing.
 
-    The space must be without a mistake in `train`.
+    Of a recipe that is mistaken itself nothing is said.
     """
     assert space.tune is not None, "a space that tunes"
     recipes = list(_recipes(space))
@@ -167,8 +169,12 @@ def check_tuned(space: Space, root: Node, mistakes: Mistakes) -> None:
                     _with(recipe, name, value)
             except FieldError as error:
                 mistakes.add(item.place, f"tune.{name}: {error.message}")
-        if len(mistakes) == before and all(
-            len({_with(recipe, name, value) for value in values}) == 1 for recipe in recipes
+        if (
+            recipes
+            and len(mistakes) == before
+            and all(
+                len({_with(recipe, name, value) for value in values}) == 1 for recipe in recipes
+            )
         ):
             mistakes.add(
                 root.mapping["tune"].keys[name],
@@ -182,14 +188,23 @@ def _with(recipe: Recipe, name: str, value: float) -> Recipe:
 
 
 def _recipes(space: Space) -> Iterator[Recipe]:
-    """Yield the different recipes of a space, or of a sample of it."""
+    """Yield the different recipes of a space, or of a sample of it; of sound ones."""
+    for tree in _resolved(space, space.train):
+        with contextlib.suppress(FieldError):
+            yield recipe_from(tree)
+
+
+def _resolved(space: Space, section: Tree) -> Iterator[Any]:
+    """Yield what model or recipe is under the assignments of a space, each once."""
+    if section is None or section is BROKEN:
+        return
     by_path = {parameter.path: parameter for parameter in space.parameters}
     seen = set()
     for assignment in sample(space):
-        tree: Any = resolve(space.train, assignment, by_path)
+        tree = resolve(section, assignment, by_path)
         if repr(tree) not in seen:
             seen.add(repr(tree))
-            yield recipe_from(tree)
+            yield tree
 
 
 def check_matched(space: Space, root: Node, mistakes: Mistakes) -> None:
@@ -203,10 +218,11 @@ def check_matched(space: Space, root: Node, mistakes: Mistakes) -> None:
                 f"match.{match.metric}: there is no baseline; add `baseline: {{PATH: VALUE, …}}`",
             )
         return
-    by_path = {parameter.path: parameter for parameter in space.parameters}
-    trees: list[Any] = [resolve(space.model, a, by_path) for a in sample(space)]
-    candidates = {repr(tree): tree for tree in trees}.values()
-    unscaled = {c.family for c in map(candidate_from, candidates) if not hasattr(c, match.by)}
+    unscaled: set[str] = set()
+    for tree in _resolved(space, space.model):
+        with contextlib.suppress(FieldError):
+            candidate = candidate_from(tree)
+            unscaled |= set() if hasattr(candidate, match.by) else {candidate.family}
     for family in sorted(unscaled):
         place = node.mapping["by"].place if "by" in node.mapping else node.key
         mistakes.add(place, f"match.by: a candidate of family {family} has no {match.by} to scale")

@@ -171,9 +171,18 @@ def test_mistakes_of_both_are_told_with_those_of_other_sections(
     """One reading of the file gives all of them."""
     edits = [
         ("resolution: 32", "resolution: 3"),
+        ("widths: [16, 32, 64]", "widths: [a]"),
         ("", "tune: {lr: [x, y], per: z}\nmatch: {flops: 3, by: it}\n"),
     ]
-    starts = ["data.resolution", "tune.lr", "tune.lr", "tune.per", "match.flops", "match.by"]
+    starts = [
+        "data.resolution",
+        "model.widths",
+        "tune.lr",
+        "tune.lr",
+        "tune.per",
+        "match.flops",
+        "match.by",
+    ]
     lines = [line.partition(": ")[2] for line in told(*edits)]
     assert sorted(line.partition(":")[0] for line in lines) == sorted(starts)
 
@@ -244,3 +253,16 @@ def test_the_schema_passes_what_loads(text: str, load: Load) -> None:
         {"match": {"latency_ms": "baseline"}},
     ):
         assert not validator.is_valid({**base, **bad})
+
+
+@pytest.mark.parametrize("model", ["3", "{widths: [8]}", "{}", "{preset: x}"])
+@pytest.mark.parametrize("train", ["3", "{epochs: x, lr: -1}", "{choice: {a: 3}}"])
+def test_sections_that_are_mistaken_themselves_do_not_hide_it(
+    model: str, train: str, told: Callable[..., list[str]]
+) -> None:
+    """Sound sections beside a mistaken model and recipe: the mistakes are of those alone."""
+    head = "study: a\ndata: {name: spectral}\nobjectives: {top1: maximize}\n"
+    text = f"{head}search: {{method: grid}}\nmodel: {model}\ntrain: {train}\nbaseline: {{}}\n"
+    lines = told(("", TUNE[1] + MATCH[1]), text=text)
+    said = {line.split(": ")[1].partition(".")[0] for line in lines}
+    assert said == {"model", "train"}
