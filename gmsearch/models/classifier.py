@@ -19,12 +19,11 @@ class Classifier(nn.Module):
     head_name = "head"
     """Attribute of the linear layer, and so the name of its parameters."""
 
-    def __init__(self, drop_rate: float) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.num_features = 0
         # Channels, reduction and module of the maps that can be taken out, as timm wants them.
         self.feature_info: list[dict[str, Any]] = []
-        self.head_drop = nn.Dropout(drop_rate)
         self.grad_checkpointing = False
 
     def forward_features(self, x: Tensor) -> Tensor:

@@ -131,7 +131,7 @@ class GmNet(Classifier):
         drop_rate: float = 0.0,
         global_pool: str = "avg",
     ) -> None:
-        super().__init__(drop_rate)
+        super().__init__()
         stride = 2 if candidate.stem == "imagenet" else 1
         self.stem = nn.Sequential(
             ConvBN(in_chans, candidate.stem_width, 3, stride=stride), nn.ReLU6()
@@ -154,6 +154,7 @@ class GmNet(Classifier):
         self.stages = nn.Sequential(*stages)
         self.num_features = before
         self.norm = nn.BatchNorm2d(before)
+        self.head_drop = nn.Dropout(drop_rate)
         self.head: nn.Module = nn.Identity()
         self.reset_classifier(num_classes, global_pool)
         draw_weights(self, seed=seed, init=candidate.init)

@@ -148,7 +148,7 @@ class MobileNetV2(Classifier):
         drop_rate: float = 0.0,
         global_pool: str = "avg",
     ) -> None:
-        super().__init__(drop_rate)
+        super().__init__()
         reduction = 2 if candidate.stem == "imagenet" else 1
         width = candidate.stem_width
         self.conv_stem = nn.Conv2d(in_chans, width, 3, reduction, 1, bias=False)
@@ -171,6 +171,7 @@ class MobileNetV2(Classifier):
         self.conv_head = nn.Conv2d(candidate.widths[-1], self.num_features, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(self.num_features)
         self.act2 = nn.ReLU6()
+        self.head_drop = nn.Dropout(drop_rate)
         self.classifier: nn.Module = nn.Identity()
         self.reset_classifier(num_classes, global_pool)
         draw_weights(self, seed=seed, init=candidate.init)

@@ -126,7 +126,10 @@ def _preset(name: str, pretrained: bool, kwargs: dict[str, Any]) -> nn.Module:  
         _CLASSES[family],
         name,
         pretrained,
-        feature_cfg={"out_indices": tuple(range(_MAPS[family])), "flatten_sequential": True},
+        feature_cfg={
+            "out_indices": tuple(range(_MAPS[family])),
+            "flatten_sequential": family != "resnet18",
+        },
         candidate=candidate_from({"preset": name, "drop_path_rate": drop_path_rate}),
         seed=int(torch.randint(2**62, ())),
         **kwargs,

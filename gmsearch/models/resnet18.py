@@ -103,7 +103,7 @@ class ResNet18(Classifier):
         drop_rate: float = 0.0,
         global_pool: str = "avg",
     ) -> None:
-        super().__init__(drop_rate)
+        super().__init__()
         before = candidate.stem_width
         self.maxpool: nn.Module
         if candidate.stem == "imagenet":
@@ -138,6 +138,7 @@ class ResNet18(Classifier):
         stages += [nn.Identity()] * (4 - len(stages))
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
         self.num_features = before
+        self.head_drop = nn.Dropout(drop_rate)
         self.fc: nn.Module = nn.Identity()
         self.reset_classifier(num_classes, global_pool)
         draw_weights(self, seed=seed, init=candidate.init)

@@ -16,7 +16,7 @@ from torch import nn
 
 from gmsearch import ledger
 from gmsearch.bands import metrics
-from gmsearch.candidate import GmNet
+from gmsearch.candidate import TimmModel
 from gmsearch.data import Dataset
 from gmsearch.errors import DivergedError
 from gmsearch.evaluate import Scores
@@ -68,7 +68,7 @@ def run_trial(plan: Plan) -> Run:
     evaluation = evaluate(plan, data, trained, "evaluation")
     values = {**metrics(evaluation), **held}
     values |= {**plan.known, "chance": data.chance, "train_loss": last.train_loss}
-    if isinstance(candidate, GmNet):
+    if not isinstance(candidate, TimmModel):
         values |= _regimes(trained, data, plan.device)
     _require_finite(values)
     ledger.write_history(folder, plan.key, history)
