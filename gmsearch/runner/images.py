@@ -110,6 +110,6 @@ def _workers(plan: Plan) -> int:
     """Return how many processes decode ahead within the threads of a plan.
 
     A GPU leaves them all to decoding. A network on the CPU takes one of them itself, and with a
-    single one it decodes in turn: a second process on one core is only slower.
+    single one it decodes in turn, since a second process on one core would only take turns too.
     """
     return plan.threads if plan.device.startswith("cuda") else plan.threads - 1
