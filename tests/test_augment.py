@@ -88,9 +88,7 @@ def test_batches_are_mixed_as_timm_does(
         asked = next(calls) % 2 == 1 and mixup > 0 and cutmix > 0
         return rng.random() if asked else next(always)
 
-    drawn = types.SimpleNamespace(
-        rand=rand, beta=rng.beta, randint=lambda *span, size: rng.integers(*span)
-    )
+    drawn = types.SimpleNamespace(rand=rand, beta=rng.beta, randint=rng.integers)
     numpy = types.SimpleNamespace(random=drawn, sqrt=np.sqrt, clip=np.clip)
     monkeypatch.setattr(timm.data.mixup, "np", numpy)
     theirs: Any = Mixup(mixup, cutmix, label_smoothing=0.1, num_classes=7)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +17,8 @@ import torch
 from gmsearch import runner
 from gmsearch.candidate import Arm, Bands, Spectral, candidate_from, recipe_from
 from gmsearch.data import load
+from gmsearch.ledger import read as ledger_read
+from gmsearch.ledger import read_history
 from gmsearch.trial import Plan, Progress, plan_from
 
 DATA = Spectral(classes=3, train_images=60, evaluation_images=30)
@@ -101,6 +107,134 @@ def test_what_goes_wrong_is_a_record(
     assert record["failure"] == failure
     assert words in record["error"]
     assert record["metrics"] == {}
+
+
+def test_a_trial_says_how_it_was_trained(plan: Plan) -> None:
+    """The record holds the dtype and the digest of the kept weights, whose file gives the same."""
+    _, record = run(plan)
+    kept = Path(plan.study_dir) / "weights" / "k.safetensors"
+    digest = hashlib.sha256(kept.read_bytes()).hexdigest()
+    assert record["training"] == {"dtype": "float32", "weights_sha256": digest}
+
+
+def checkpointed(plan: Plan, **changes: Any) -> Plan:
+    """Return the plan with four epochs, a checkpoint behind every one."""
+    recipe = recipe_from({"epochs": 4, "batch_size": 16, "ema": 0.5, "checkpoint_every": 1})
+    arm = dataclasses.replace(plan.arm, recipe=recipe)
+    return dataclasses.replace(plan, arm=arm, **changes)
+
+
+def stopped(plan: Plan, epochs: int) -> Path:
+    """Run so many epochs and no further; return the checkpoint."""
+    work = runner.run(plan)
+    for _ in range(epochs):
+        next(work)
+    work.close()
+    return Path(plan.study_dir) / "checkpoints" / f"{plan.key}.pt"
+
+
+def ending(record: dict[str, Any]) -> dict[str, Any]:
+    """Return what does not depend on where a trial was interrupted."""
+    training = {k: v for k, v in record["training"].items() if k != "continued_from"}
+    return {**meaning(record), "training": training}
+
+
+def test_an_interrupted_trial_goes_on(plan: Plan, tmp_path: Path) -> None:
+    """Stopped twice, it ends in the same bits, epochs and curves, and says where it was taken up.
+
+    Its checkpoints are gone once its record is in the spool.
+    """
+    plan = checkpointed(plan)
+    other = tmp_path / "undisturbed"
+    _, undisturbed = run(dataclasses.replace(plan, study_dir=str(other)))
+    path = stopped(plan, 1)
+    stopped(plan, 2)
+    assert torch.load(path, weights_only=True)["training"]["epoch"] == 3
+    epochs, record = run(plan)
+    assert [epoch.epoch for epoch in epochs] == [4]
+    assert record["training"]["continued_from"] == [1, 3]
+    assert ending(record) == ending(undisturbed)
+    curves = [read_history(Path(folder), "k") for folder in (plan.study_dir, other)]
+    assert curves[0] == curves[1]
+    assert list(path.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:5000] + bytes([data[5000] ^ 1]) + data[5001:],
+        None,
+    ],
+    ids=["half written", "one bit", "gone"],
+)
+def test_a_damaged_checkpoint_is_not_taken_up(
+    plan: Plan, caplog: pytest.LogCaptureFixture, damage: Any
+) -> None:
+    """The one before it counts, with a warning."""
+    plan = checkpointed(plan)
+    path = stopped(plan, 3)
+    data = path.read_bytes()
+    path.unlink() if damage is None else path.write_bytes(damage(data))
+    _, record = run(plan)
+    assert record["training"]["continued_from"] == [2]
+    assert (str(path) in caplog.text) == (damage is not None)
+
+
+@pytest.mark.parametrize("what", ["trial", "torch", "all"])
+def test_a_foreign_checkpoint_is_not_taken_up(plan: Plan, what: str) -> None:
+    """Of another trial, another version of torch, or no checkpoint: from the start."""
+    plan = checkpointed(plan)
+    path = stopped(plan, 1)
+    state = torch.load(path, weights_only=True)
+    torch.save([1] if what == "all" else {**state, what: "another"}, path)
+    epochs, record = run(plan)
+    assert len(epochs) == 4
+    assert "continued_from" not in record["training"]
+
+
+def test_a_failure_that_is_tried_again_keeps_its_checkpoint(plan: Plan) -> None:
+    """A machine's failure leaves the checkpoint to the next attempt; a candidate's removes it."""
+    plan = checkpointed(plan)
+    path = stopped(plan, 1)
+    _, failed = run(dataclasses.replace(plan, data_identity="0" * 16))
+    assert failed["failure"] == "infrastructure"
+    assert path.exists()
+    _, failed = run(dataclasses.replace(plan, bands=Bands(radii=(400.0,))))
+    assert failed["failure"] == "code"
+    assert not path.exists()
+
+
+SPACE = """
+study: killed
+model: {widths: [4, 8], depths: [1, 1], kernel_size: 3}
+train: {epochs: 20, batch_size: 16, checkpoint_every: 1, augment: random_resized_crop, mixup: 0.5}
+data: {name: spectral, classes: 3, train_images: 240, evaluation_images: 30}
+objectives: {top1: maximize}
+search: {method: grid}
+"""
+
+
+def test_a_run_that_is_killed_ends_as_one_that_is_not(tmp_path: Path) -> None:
+    """`kill -9` in the middle of a trial, the same command again: equal digests of the weights."""
+    digests = []
+    for kill in (True, False):
+        folder = tmp_path / str(kill)
+        folder.mkdir()
+        (folder / "space.yaml").write_text(SPACE)
+        command = [sys.executable, "-m", "gmsearch", "run", "space.yaml", "--engine", "serial"]
+        if kill:
+            process = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL)
+            while not list(folder.glob("studies/killed/checkpoints/*.previous.pt")):
+                assert process.poll() is None
+                time.sleep(0.002)
+            process.kill()
+            process.wait()
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=200)
+        (trial,) = ledger_read(folder / "studies" / "killed").trials.values()
+        assert ("continued_from" in trial.training) == kill
+        digests.append(trial.training["weights_sha256"])
+    assert digests[0] == digests[1]
 
 
 def test_a_timing_says_how_it_was_measured(plan: Plan) -> None:
