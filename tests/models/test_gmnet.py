@@ -64,14 +64,26 @@ def test_release_defaults_start_as_the_identity() -> None:
     assert (block(x) - x).abs().max() < 1e-4
 
 
-def test_split_without_layer_scale_is_starnet() -> None:
-    """On copied weights the network with `split` gives the outputs of timm's StarNet-S1."""
-    theirs = timm.create_model("starnet_s1", num_classes=10).eval()
+@pytest.mark.parametrize(
+    ("name", "width", "depths"),
+    [
+        ("starnet_s1", 24, (2, 2, 8, 3)),
+        ("starnet_s2", 32, (1, 2, 6, 2)),
+        ("starnet_s3", 32, (2, 2, 8, 4)),
+        ("starnet_s4", 32, (3, 3, 12, 5)),
+    ],
+)
+def test_split_without_layer_scale_is_starnet(
+    name: str, width: int, depths: tuple[int, ...]
+) -> None:
+    """On copied weights the network with `split` gives the outputs of timm's StarNets."""
+    theirs = timm.create_model(name, num_classes=10).eval()
     for module in theirs.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.running_mean, -0.5, 0.5)
             nn.init.uniform_(module.running_var, 0.5, 2)
-    tree = {"widths": (24, 48, 96, 192), "depths": (2, 2, 8, 3), "layer_scale": None}
+    widths = tuple(width * 2**stage for stage in range(4))
+    tree = {"widths": widths, "depths": depths, "layer_scale": None}
     ours = build(candidate_from({**tree, "gate": {"product": "split"}}), num_classes=10, seed=0)
     renamed = {
         # Only our downsampler has the release's slot for an activation.
@@ -194,7 +206,10 @@ def test_every_parameter_gets_a_gradient(product: str, placement: tuple[str, ...
             again = model.to(memory_format=torch.channels_last)(
                 x.to(memory_format=torch.channels_last)
             )
+            with torch.autocast("cpu", torch.bfloat16):
+                rough = model(x)
         torch.testing.assert_close(again, logits, rtol=1e-4, atol=1e-4)
+        assert (rough.float() - logits).norm() < 0.1 * logits.norm(), activation
 
 
 @pytest.mark.parametrize("stem", ["imagenet", "cifar"])
