@@ -208,7 +208,7 @@ def test_a_failure_that_is_tried_again_keeps_its_checkpoint(plan: Plan) -> None:
 SPACE = """
 study: killed
 model: {widths: [4, 8], depths: [1, 1], kernel_size: 3}
-train: {epochs: 20, batch_size: 16, checkpoint_every: 1, augment: random_resized_crop, mixup: 0.5}
+train: {epochs: 10, batch_size: 16, checkpoint_every: 1, augment: random_resized_crop, mixup: 0.5}
 data: {name: spectral, classes: 3, train_images: 240, evaluation_images: 30}
 objectives: {top1: maximize}
 search: {method: grid}
