@@ -255,3 +255,113 @@ def test_timm_models_are_candidates() -> None:
     model = candidate_from({"family": "timm", "name": "starnet_s1"})
     assert model == TimmModel(name="starnet_s1")
     assert model.digest != TimmModel(name="starnet_s2").digest
+
+
+@pytest.mark.parametrize(
+    ("family", "one", "other"),
+    [
+        ("resnet18", {}, {"gate": {"product": "none", "activation": "relu"}}),
+        ("resnet18", {"gate": {"placement": "both"}}, {"gate": {"placement": ["outer", "inner"]}}),
+        ("resnet18", {"gate": {}}, {"gate": {"placement": "inner"}}),
+        (
+            "resnet18",
+            {"gate": {"activation": "sigmoid", "placement": "outer"}},
+            {"gate": {"product": "none", "activation": "silu", "placement": "outer"}},
+        ),
+        (
+            "resnet18",
+            {"gate": {"product": "none", "activation": "relu", "placement": "both"}},
+            {},
+        ),
+        ("mobilenetv2", {"gate": {"stages": [1, 2, 3, 4, 5, 6]}}, {"gate": {"stages": "all"}}),
+        ("mobilenetv2", {"gate": {"stages": [0]}}, {}),
+        ("mobilenetv2", {"mlp_ratio": 1, "gate": {"product": "fc"}}, {"mlp_ratio": 1}),
+    ],
+)
+def test_equal_classic_networks_are_one(
+    family: str, one: dict[str, Any], other: dict[str, Any]
+) -> None:
+    """Spellings of one ResNet-18 or MobileNetV2 are one, places and stages it lacks dropped."""
+    left, right = (candidate_from({"family": family, **tree}) for tree in (one, other))
+    assert left == right
+    assert left.digest == right.digest
+
+
+def test_the_place_of_a_plain_activation_matters_in_classic_networks() -> None:
+    """GELU at one place and ReLU at the other is another network than the other way round."""
+    gates = [{"product": "none", "activation": "gelu", "placement": p} for p in ("inner", "outer")]
+    one, other = (candidate_from({"family": "resnet18", "gate": gate}) for gate in gates)
+    assert one.digest != other.digest
+
+
+def test_kernels_larger_than_their_maps_are_named() -> None:
+    """Exactly the stages whose map is smaller than a kernel are named, with both sizes."""
+    assert candidate_from({"preset": "gmnet_s3"}).kernel_warnings(224) == []
+    assert candidate_from({"preset": "gmnet_s3"}).kernel_warnings(64) == [
+        "stage 2: a kernel of 7 is larger than its map of 4x4 pixels",
+        "stage 3: a kernel of 7 is larger than its map of 2x2 pixels",
+    ]
+    gated = {"preset": "res18", "stem": "cifar", "gate": {"product": "pool", "kernel_size": 7}}
+    assert candidate_from(gated).kernel_warnings(32) == [
+        "gate of stage 3: a kernel of 7 is larger than its map of 4x4 pixels"
+    ]
+    assert len(candidate_from({"preset": "mobilenetv2"}).kernel_warnings(32)) == 4
+    assert candidate_from({"family": "timm", "name": "vgg11"}).kernel_warnings(1) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"crop_scale": (0.5, 1)},
+        {"schedule": "constant", "cooldown_epochs": 4},
+        {"warmup_lr": 1e-6},
+        {"micro_batch": 128},
+    ],
+)
+def test_what_a_recipe_does_not_use_makes_no_other(change: dict[str, Any]) -> None:
+    """A crop without crops, a cool-down without an end, parts as large as the batch do nothing."""
+    schedule = {"schedule": change["schedule"]} if "schedule" in change else {}
+    assert recipe_from(change) == recipe_from(schedule)
+
+
+def test_checkpoints_make_no_other_arm() -> None:
+    """How often a checkpoint is written is no part of an arm's digest; the batch's parts are."""
+    arms = [
+        Arm(candidate=tiny(), recipe=recipe_from(tree))
+        for tree in ({}, {"checkpoint_every": 3}, {"micro_batch": 3})
+    ]
+    assert arms[0].digest == arms[1].digest != arms[2].digest
+
+
+def test_a_recipe_by_name_takes_changes() -> None:
+    """What is given beside the name goes before; what is not is the official command's."""
+    recipe = recipe_from({"recipe": "gmnet_imagenet", "epochs": 20})
+    assert (recipe.epochs, recipe.total_epochs, recipe.batch_size) == (20, 30, 2048)
+    assert (recipe.auto_augment, recipe.mixup, recipe.dtype) == (
+        "rand-m1-mstd0.5-inc1",
+        0.8,
+        "float32",
+    )
+    assert recipe_from({}).dtype_on("cuda:1") == "bfloat16"
+    assert recipe_from({}).dtype_on("cpu") == "float32"
+
+
+@pytest.mark.parametrize(
+    ("tree", "path"),
+    [
+        ({"recipe": "gmnet"}, "recipe"),
+        ({"recipe": "gmnet_imagenet", "epochs": 3}, "warmup_epochs"),
+        ({"crop_scale": [0.5, 0.2]}, "crop_scale"),
+        ({"auto_augment": "magic"}, "auto_augment"),
+        ({"random_erasing": 1.5}, "random_erasing"),
+        ({"mixup": -1}, "mixup"),
+        ({"micro_batch": 0}, "micro_batch"),
+        ({"compile": "max"}, "compile"),
+        ({"checkpoint_every": -1}, "checkpoint_every"),
+    ],
+)
+def test_a_recipe_names_what_cannot_be(tree: dict[str, Any], path: str) -> None:
+    """Each mistake is a FieldError at its field."""
+    with pytest.raises(FieldError) as error:
+        recipe_from(tree)
+    assert error.value.path == path

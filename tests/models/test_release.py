@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import timm
 
-from gmsearch.candidate import candidate_from
+from gmsearch.candidate import PUBLISHED, candidate_from
+from gmsearch.cost import cost
 from gmsearch.models import build
 
 
@@ -66,3 +67,13 @@ def test_parameter_counts(tree: dict[str, object], params: int) -> None:
     """Presets and the paper's gates have the parameter counts published or derived from it."""
     built = build(candidate_from(tree), num_classes=1000, seed=0)
     assert sum(p.numel() for p in built.parameters()) == params
+
+
+@pytest.mark.parametrize("name", list(PUBLISHED))
+def test_presets_have_the_published_sizes(name: str) -> None:
+    """Parameters and flops are those printed; a MobileNetV2 has 3.5 M, its paper says 3.4."""
+    counted = cost(candidate_from({"preset": name}), num_classes=1000, resolution=224)
+    published = PUBLISHED[name]
+    tolerance = 0.11e6 if name == "mobilenetv2" else 0.051e6
+    assert counted.params == pytest.approx(published.params, abs=tolerance)
+    assert counted.flops == pytest.approx(published.flops, abs=0.051e9)
