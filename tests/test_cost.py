@@ -6,83 +6,179 @@ import itertools
 import random
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import timm
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from gmsearch.candidate import ACTIVATIONS, PLACEMENTS, PRODUCTS, Gate, GmNet, candidate_from
+from gmsearch.candidate import (
+    ACTIVATIONS,
+    PLACEMENTS,
+    PRODUCTS,
+    Gate,
+    GmNet,
+    MobileNetV2,
+    ResNet18,
+    candidate_from,
+)
 from gmsearch.cost import Cost, cost
 from gmsearch.errors import FieldError
-from gmsearch.measured_cost import _Elementwise, measured_cost
+from gmsearch.measured_cost import measured_cost
 from gmsearch.models import build
 
-PLACES = [subset for size in (1, 2, 3) for subset in itertools.combinations(PLACEMENTS, size)]
+Network = GmNet | ResNet18 | MobileNetV2
+
+FAMILIES = ("gmnet", "resnet18", "mobilenetv2")
 STEMS = ("imagenet", "cifar")
 RESOLUTIONS = (1, 2, 5, 8, 9, 13, 16)
 
 
-def some_network(rng: random.Random, stages: int, gate: Gate, stem: str) -> GmNet:
-    """Return a small network with everything but its gate and stem drawn."""
-    return GmNet(
-        widths=tuple(rng.randint(1, 9) for _ in range(stages)),
-        depths=tuple(rng.randint(1, 2) for _ in range(stages)),
-        mlp_ratio=tuple(rng.choice((1, 1.5, 2, 2.7)) for _ in range(stages)),
-        kernel_size=tuple(rng.choice((1, 3, 5, 7)) for _ in range(stages)),
-        stem_width=rng.randint(1, 5),
-        stem=stem,
-        gate=gate,
-        layer_scale=rng.choice((None, 1e-6)),
-        gain=rng.choice(("none", "unit_variance")),
-        init=rng.choice(("release", "timm")),
-        drop_path_rate=rng.choice((0, 0.2)),
+def places_of(family: str) -> list[tuple[str, ...]]:
+    """Return every set of places of a family."""
+    names = PLACEMENTS[family]
+    sizes = range(1, len(names) + 1)
+    return [subset for size in sizes for subset in itertools.combinations(names, size)]
+
+
+def some_network(rng: random.Random, family: str, gate: Gate, stem: str) -> Network:
+    """Return a small network of two stages, or seven, with all but its gate and stem drawn."""
+    stages = 7 if family == "mobilenetv2" else 2
+    shared: dict[str, Any] = {
+        "widths": tuple(rng.randint(1, 9) for _ in range(stages)),
+        "depths": tuple(rng.randint(1, 2) for _ in range(stages)),
+        "stem_width": rng.randint(1, 9),
+        "stem": stem,
+        "gate": gate,
+        "gain": rng.choice(("none", "unit_variance")),
+        "drop_path_rate": rng.choice((0, 0.2)),
+    }
+    if family == "resnet18":
+        return ResNet18(**shared)
+    shared |= {
+        "mlp_ratio": tuple(rng.choice((1, 1.5, 2, 2.7)) for _ in range(stages)),
+        "kernel_size": tuple(rng.choice((1, 3, 5, 7)) for _ in range(stages)),
+    }
+    if family == "mobilenetv2":
+        return MobileNetV2(**shared, head_width=rng.randint(1, 9))
+    return GmNet(**shared, layer_scale=rng.choice((None, 1e-6)))
+
+
+class ShapesOnly(TorchDispatchMode):
+    """Counts what is run on the meta device, where a tensor has a shape and no values.
+
+    The rules are written here once more, from the definition of each operator.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flops = self.ops = self.elements = 0
+
+    def __torch_dispatch__(  # noqa: D105 - torch's
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        written = func(*args, **(kwargs or {}))
+        name = func.overloadpacket.__name__
+        out = written[0] if isinstance(written, tuple) else written
+        if name == "convolution":
+            self.flops += out.numel() * args[1][0].numel()
+        elif "batch_norm" in name:
+            self.flops += 2 * out.numel()
+        elif name == "native_layer_norm":
+            self.flops += 5 * out.numel()
+        elif name == "addmm":
+            self.flops += out.numel() * args[1].shape[1]
+        elif name in ("mean", "_adaptive_avg_pool2d"):
+            self.flops += args[0].numel()
+        elif name in ("avg_pool2d", "max_pool2d_with_indices"):
+            self.ops += out.numel() * args[1][0] ** 2
+            self.elements += out.numel()
+        elif name not in ("empty", "view", "permute", "t"):
+            self.ops += out.numel()
+            self.elements += out.numel()
+        return written
+
+
+def from_shapes(candidate: Network, resolution: int, classes: int) -> Cost:
+    """Count a network by running it on the meta device."""
+    model = build(candidate, num_classes=classes, seed=0).eval().to("meta")
+    with torch.no_grad(), ShapesOnly() as seen:
+        model(torch.empty(1, 3, resolution, resolution, device="meta"))
+    return Cost(
+        params=sum(p.numel() for p in model.parameters()),
+        flops=seen.flops,
+        elementwise_ops=seen.ops,
+        activation_elements=seen.elements,
     )
 
 
-@pytest.mark.parametrize("product", PRODUCTS)
-def test_equals_fvcore(product: str) -> None:
-    """At every product, placement and stem all four numbers are those measured, exactly."""
-    rng = random.Random(product)
-    activations = itertools.cycle(ACTIVATIONS)
-    for placement, stem in itertools.product(PLACES, STEMS):
-        gate = Gate(
+def summed(counted: Cost) -> tuple[int, ...]:
+    """Return the sum over the kinds."""
+    return tuple(map(sum, zip(*counted.by_kind().values(), strict=True)))
+
+
+def gates(rng: random.Random, family: str, product: str) -> Iterator[Gate]:
+    """Return a gate for every set of places, the activations taken in turn."""
+    activations = itertools.cycle(rng.sample(ACTIVATIONS, len(ACTIVATIONS)))
+    for placement in places_of(family):
+        yield Gate(
             product=product,
             activation=next(activations),
             placement=placement,
             kernel_size=rng.choice((1, 3, 5)),
             stages=rng.choice(("all", (1,))),
         )
-        candidate = some_network(rng, 2, gate, stem)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_equals_fvcore(family: str, product: str) -> None:
+    """At every product, placement and stem all numbers of every kind are those measured."""
+    rng = random.Random(family + product)
+    stems = itertools.cycle(STEMS)
+    for gate in gates(rng, family, product):
+        candidate = some_network(rng, family, gate, next(stems))
         in_chans, classes = rng.choice((1, 3)), rng.randint(1, 12)
         resolution = rng.choice(RESOLUTIONS)
         model = build(candidate, num_classes=classes, in_chans=in_chans, seed=0)
         measured, unknown = measured_cost(model, resolution, in_chans)
         assert unknown == {}
-        assert measured == cost(
-            candidate, num_classes=classes, resolution=resolution, in_chans=in_chans
-        ), candidate
+        closed = cost(candidate, num_classes=classes, resolution=resolution, in_chans=in_chans)
+        assert closed == measured, candidate
+        assert closed.by_kind() == measured.by_kind(), candidate
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-def test_equals_the_operators_run(activation: str) -> None:
-    """At every product, activation, placement and stem the element-wise work is what is run."""
-    rng = random.Random(activation)
-    for product, placement, stem in itertools.product(PRODUCTS, PLACES, STEMS):
+@pytest.mark.parametrize("family", FAMILIES)
+def test_equals_what_the_shapes_say(family: str) -> None:
+    """At every product and placement, and at every activation, the shapes alone say the same.
+
+    Also at sizes that fvcore would take long for, odd ones among them.
+    """
+    rng = random.Random(family)
+    pairs = list(itertools.product(PRODUCTS, places_of(family)))
+    draws = itertools.cycle(rng.sample(pairs, len(pairs)))
+    for activation, (product, placement) in zip(5 * ACTIVATIONS, draws, strict=False):
         gate = Gate(
             product=product,
             activation=activation,
             placement=placement,
             kernel_size=rng.choice((1, 3)),
         )
-        candidate = some_network(rng, 1, gate, stem)
-        resolution = rng.choice(RESOLUTIONS)
-        model = build(candidate, num_classes=2, seed=0).eval()
-        with torch.no_grad(), _Elementwise() as seen:
-            model(torch.zeros(1, 3, resolution, resolution))
-        closed = cost(candidate, num_classes=2, resolution=resolution)
-        assert closed.elementwise_ops == seen.ops, candidate
-        assert closed.activation_elements == seen.elements, candidate
-        assert closed.params == sum(p.numel() for p in model.parameters()), candidate
+        candidate = some_network(rng, family, gate, rng.choice(STEMS))
+        resolution = rng.choice((1, 31, 32, 97, 224, 225))
+        closed = cost(candidate, num_classes=5, resolution=resolution)
+        assert closed == from_shapes(candidate, resolution, 5), candidate
+        assert summed(closed) == tuple(closed.metrics().values()), candidate
+
+
+@pytest.mark.parametrize("name", ["gmnet_s4", "res18_gate_gelu", "mobilenetv2_ewp"])
+def test_presets_from_shapes(name: str) -> None:
+    """Whole networks cost at 224 pixels what their shapes say."""
+    candidate = candidate_from({"preset": name})
+    closed = cost(candidate, num_classes=1000, resolution=224)
+    assert closed == from_shapes(candidate, 224, 1000)
 
 
 def test_official_network() -> None:
@@ -104,6 +200,8 @@ def test_official_network() -> None:
         ({"preset": "gmnet_s4"}, "17.0", "2.7"),
         ({"preset": "gmnet_s3", "gate": {"product": "fc"}}, "20.2", "3.2"),
         ({"preset": "gmnet_s3", "gate": {"product": "split"}}, "10.9", "1.7"),
+        ({"preset": "res18"}, "11.7", "1.8"),
+        ({"preset": "mobilenetv2"}, "3.5", "0.3"),
     ],
 )
 def test_published_figures(tree: dict[str, object], params: str, giga: str) -> None:
@@ -120,6 +218,34 @@ def test_starnet_costs_what_timm_builds() -> None:
         candidate_from({**tree, "gate": {"product": "split"}}), num_classes=1000, resolution=97
     )
     assert (closed, {}) == measured_cost(timm.create_model("starnet_s1"), 97)
+
+
+@pytest.mark.parametrize(
+    ("preset", "name"), [("res18", "resnet18"), ("mobilenetv2", "mobilenetv2_100")]
+)
+def test_classics_cost_what_timm_builds(preset: str, name: str) -> None:
+    """The two classics cost, kind by kind, what timm's do."""
+    closed = cost(candidate_from({"preset": preset}), num_classes=1000, resolution=97)
+    measured, unknown = measured_cost(timm.create_model(name), 97)
+    assert (closed, {}) == (measured, unknown)
+    assert closed.by_kind() == measured.by_kind()
+
+
+def test_kinds_of_the_official_network() -> None:
+    """The parameters of gmnet_s3 by kind are those that follow from its widths by hand."""
+    widths, depths = (48, 96, 192, 384), (3, 3, 8, 3)
+    closed = cost(candidate_from({"preset": "gmnet_s3"}), num_classes=1000, resolution=224)
+    blocks = [(width, depth) for width, depth in zip(widths, depths, strict=True)]
+    before = (32, *widths)
+    strided = zip((3, *before), before, strict=False)
+    assert {kind: count.params for kind, count in closed.by_kind().items() if count.params} == {
+        "conv": sum(9 * a * b + b for a, b in strided),
+        "depthwise": sum(depth * 2 * (49 + 1) * width for width, depth in blocks),
+        "pointwise": sum(depth * (8 * width**2 + 5 * width) for width, depth in blocks),
+        "norm": 2 * (sum(before) + 384 + sum(2 * depth * width for width, depth in blocks)),
+        "layer_scale": sum(depth * width for width, depth in blocks),
+        "linear": 385 * 1000,
+    }
 
 
 def test_one_expression_for_a_block() -> None:

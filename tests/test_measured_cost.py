@@ -15,6 +15,9 @@ from gmsearch.errors import FieldError
 from gmsearch.measured_cost import measured_cost
 from gmsearch.models import build
 
+# PyTorch's and timm's own.
+ACTIVATIONS = {"ReLU", "ReLU6", "GELU", "SiLU", "Hardswish", "Hardsigmoid", "Sigmoid"}
+
 
 def test_small_network_by_hand() -> None:
     """Convolution, norm, activations in place and not, pools and softmax are counted as stated."""
@@ -73,6 +76,76 @@ def test_timm_models(name: str, params: int, macs: int) -> None:
     assert (counted.params, counted.flops) == (params, macs)
     assert 0 < counted.activation_elements <= counted.elementwise_ops
     assert unknown.keys() <= {"aten::mean"}
+
+
+# With the smallest image that keeps a test short, or the only one a model takes.
+TIMM_MODELS = {
+    "mobilenetv3_small_100": 64,
+    "mobilenetv4_conv_small": 64,
+    "repvit_m1_0": 64,
+    "starnet_s1": 64,
+    "starnet_s4": 64,
+    "resnet18": 64,
+    "mobilenetv2_050": 64,
+    "efficientnet_lite0": 64,
+    "convnext_atto": 64,
+    "deit_tiny_patch16_224": 224,
+    "levit_128s": 224,
+    "mobileone_s0": 64,
+    "fasternet_t0": 64,
+    "edgenext_xx_small": 64,
+    "ghostnet_100": 64,
+    "regnetx_002": 64,
+    "mnasnet_small": 64,
+    "mobilevitv2_050": 64,
+    "efficientformerv2_s0": 224,
+    "poolformer_s12": 64,
+}
+# They also apply functions, to positions or between the products of attention.
+BESIDE_MODULES = {"edgenext_xx_small", "mobilevitv2_050"}
+# Operators that no count has, by their names in a trace.
+NAMED = {"aten::softmax", "aten::mean", "aten::sum", "aten::cumsum", "aten::linalg_vector_norm"}
+
+
+@pytest.mark.parametrize("name", TIMM_MODELS)
+def test_twenty_timm_models(name: str) -> None:
+    """Flops are fvcore's total; parameters, element-wise work and kinds add up; the rest is named.
+
+    fvcore is used as its documentation says, and element-wise modules are counted by hooks.
+    """
+    size = TIMM_MODELS[name]
+    # The fused kernel of attention is an operator fvcore does not know.
+    model = timm.create_model(name).eval()
+    for module in model.modules():
+        if hasattr(module, "fused_attn"):
+            module.fused_attn = False
+    counted, unknown = measured_cost(model, size)
+    image = torch.zeros(1, 3, size, size)
+    activated = 0
+
+    def count(_module: nn.Module, _inputs: object, written: torch.Tensor) -> None:
+        nonlocal activated
+        activated += written.numel()
+
+    acts = [m for m in model.modules() if type(m).__name__ in ACTIVATIONS]
+    hooks = [module.register_forward_hook(count) for module in acts]
+    with torch.no_grad():
+        model(image)
+    for hook in hooks:
+        hook.remove()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from fvcore.nn import FlopCountAnalysis
+
+        total = FlopCountAnalysis(model, image).total()
+    assert counted.flops == total
+    assert counted.params == sum(p.numel() for p in model.parameters())
+    by_kind = counted.by_kind()
+    sums = tuple(map(sum, zip(*by_kind.values(), strict=True)))
+    assert sums == tuple(counted.metrics().values())
+    written = by_kind["activation"].activation_elements
+    assert written > activated > 0 if name in BESIDE_MODULES else written == activated > 0
+    assert unknown.keys() <= NAMED
 
 
 def test_attention_is_unfused() -> None:
