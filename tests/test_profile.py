@@ -30,7 +30,7 @@ def profile(*arguments: str, columns: int = 120) -> subprocess.CompletedProcess[
     )
 
 
-@pytest.mark.parametrize("columns", [60, 80, 200])
+@pytest.mark.parametrize("columns", [40, 80, 200])
 def test_no_number_is_cut_off(
     columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -45,9 +45,8 @@ def test_no_number_is_cut_off(
     assert "…" not in text
     assert "inferred" in text
     assert "latency" not in text
-    if columns >= 80:
-        for number in (f"{counted.params:,}", f"{counted.flops:,}", "3.73M", "3.7M, 0.6G †"):
-            assert number in text
+    for number in (f"{counted.params:,}", f"{counted.flops:,}", "3.73M", "3.7M, 0.6G †"):
+        assert number in text
 
 
 def test_a_space_is_profiled_with_a_name_beside_it_and_written_down(tiny_space: Path) -> None:
@@ -99,6 +98,7 @@ def test_a_network_that_fails_is_a_row_with_the_reason() -> None:
     done = profile("levit_128s", *TINY, "--no-timing")
     assert done.returncode == 1
     assert "levit_128s failed:" in done.stdout
-    rows = {line.split()[0]: line.split()[1:4] for line in done.stdout.splitlines() if line}
-    assert rows["levit_128s"] == ["-", "-", "-"]
-    assert "-" not in rows["mobilenetv3_small_050"]
+    failed, counted = (line.split() for line in done.stdout.splitlines()[1:3])
+    assert failed == ["levit_128s", "-", "-", "-"]
+    assert counted[0] == "mobilenetv3_small_050"
+    assert "-" not in counted

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.measure import Measurement
 from rich.table import Table
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gmsearch.latency import Timing
 
 _PLAIN_WIDTH = 120  # where there is no terminal
+_UNBOUNDED = 10_000
 _PUBLISHED_AT = (224, 1000)
 _SHOWN_COSTS = ("params", "flops", "elementwise_ops")
 _MISSING = "-"
@@ -75,14 +76,19 @@ def print_profile(profile: Profile, *, by_kind: bool) -> None:
         console = Console(highlight=False, markup=False, width=_PLAIN_WIDTH)
     groups = [_cost_columns(profile), *(_timed_columns(profile, c) for c in profile.conditions)]
     whole = _table(profile, [column for group in groups for column in group])
-    if Measurement.get(console, console.options, whole).maximum <= console.width:
+    unbounded = console.options.update(width=_UNBOUNDED)
+    if Measurement.get(console, unbounded, whole).maximum <= console.width:
         tables = [whole]
     else:
         tables = [_table(profile, group) for group in groups]
     if by_kind:
         tables += [_kinds(row.name, row.cost) for row in profile.rows if row.cost is not None]
     for table in tables:
-        console.print(table)
+        # Rather than cut a number off, a terminal that is too narrow breaks the lines itself.
+        needed = Measurement.get(console, unbounded, table)
+        if needed.minimum + len(table.columns) > console.width:  # rich forgets some padding
+            table.width = needed.maximum
+        console.print(table, crop=False)
         console.print()
     for line in _notes(profile):
         console.print(line)
@@ -90,10 +96,11 @@ def print_profile(profile: Profile, *, by_kind: bool) -> None:
 
 def _table(profile: Profile, columns: Sequence[Column]) -> Table:
     table = Table(box=None, pad_edge=False)
-    table.add_column("network", overflow="fold")
+    table.add_column("network", overflow="fold", no_wrap=True)
     for heading, _ in columns:
-        words = heading in ("published", "remarks") or heading.startswith("remarks@")
-        table.add_column(heading, justify="left" if words else "right", overflow="fold")
+        words = heading in ("published", "remarks")
+        side: JustifyMethod = "left" if words else "right"
+        table.add_column(heading, justify=side, overflow="fold", no_wrap=heading != "remarks")
     for row in profile.rows:
         table.add_row(row.name, *(cell(row) for _, cell in columns))
     return table
@@ -132,8 +139,7 @@ def _timed_columns(profile: Profile, condition: Condition) -> list[Column]:
         ("ratio", of_timing(lambda t: f"{t.ratio:.3g}")),
     ]
     if condition.batch_size > 1:
-        heading = condition.name("throughput_ips")
-        columns.append((heading, of_timing(lambda t: f"{t.throughput_ips:.4g}")))
+        columns.append(("images/s", of_timing(lambda t: f"{t.throughput_ips:.4g}")))
     if any(row.timings[condition].peak_memory_mb for row in profile.rows if row.timings):
         heading = condition.name("peak_memory_mb")
         columns.append((heading, of_timing(lambda t: f"{t.peak_memory_mb:.4g}")))
@@ -145,9 +151,9 @@ def _timed_columns(profile: Profile, condition: Condition) -> list[Column]:
 def _kinds(name: str, cost: Cost) -> Table:
     """Return the counts by kind of layer or operation, and their sum."""
     table = Table(box=None, pad_edge=False, title=name, title_justify="left", title_style="")
-    table.add_column("kind", overflow="fold")
+    table.add_column("kind", no_wrap=True)
     for metric in STATIC_METRICS:
-        table.add_column(metric, justify="right", overflow="fold")
+        table.add_column(metric, justify="right", no_wrap=True)
     for kind, count in cost.by_kind().items():
         table.add_row(kind, *(f"{number:,}" if number else _MISSING for number in count))
     table.add_row("all", *(f"{getattr(cost, metric):,}" for metric in STATIC_METRICS))
