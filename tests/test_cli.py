@@ -52,6 +52,7 @@ def finished(tiny_space: Path) -> Path:
         ["check", "tiny.yaml"],
         ["run", "--help"],
         ["report", "--help"],
+        ["profile", "--help"],
     ],
 )
 def test_light_commands_leave_torch_and_ray_alone(tiny_space: Path, arguments: list[str]) -> None:
