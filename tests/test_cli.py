@@ -240,6 +240,31 @@ def test_a_model_that_timm_does_not_have_is_bad_input(tiny_space: Path) -> None:
     assert not Path("studies").exists()
 
 
+def test_kernels_larger_than_their_maps_are_told(tiny_space: Path) -> None:
+    """Check names each once with the number of candidates; a run says the first in one line."""
+    text = tiny_space.read_text().replace("kernel_size: 3", "kernel_size: [7, 13]")
+    tiny_space.write_text(text)
+    done = gmsearch("check", "tiny.yaml")
+    assert done.returncode == 0
+    line = "stage 1: a kernel of 13 is larger than its map of 4x4 pixels (4 candidates)"
+    assert done.stderr.strip() == f"tiny.yaml: {line}"
+    ran = gmsearch("run", "tiny.yaml", "--engine", "serial")
+    assert ran.returncode == 0
+    assert ran.stderr.count("is larger than its map") == 1
+
+
+def test_operators_nobody_counts_are_told(tiny_space: Path) -> None:
+    """Check says which operators of timm's models are in no static metric."""
+    head, tail = tiny_space.read_text().split("model:")
+    _, rest = tail.split("baseline:")
+    rest = rest.split("\n", 1)[1]
+    names = "{choice: [mobilenetv3_small_050, mobilenetv2_035]}"
+    tiny_space.write_text(f"{head}model: {{family: timm, name: {names}}}\n{rest}")
+    done = gmsearch("check", "tiny.yaml")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.strip() == "tiny.yaml: the static cost leaves out mean (1 candidate)"
+
+
 def test_an_unwritable_study_folder_is_bad_input(tiny_space: Path) -> None:
     """Where the studies cannot be kept, nothing is trained."""
     Path("studies").write_text("a file where a folder should be", encoding="utf-8")

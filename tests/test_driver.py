@@ -285,6 +285,19 @@ def test_what_breaks_a_static_constraint_is_recorded_and_never_trained(tiny_spac
     assert len(read(records.folder).infeasible) == 4
 
 
+def test_an_ask_names_the_operators_that_its_cost_leaves_out(tiny_space: Path) -> None:
+    """Of a model of timm with unknown operators alone; the rest of the asks are as ever."""
+    head, tail = tiny_space.read_text().split("model:")
+    rest = tail[tail.index("\ndata:") :]
+    names = "{choice: [mobilenetv3_small_050, mobilenetv2_035]}"
+    tiny_space.write_text(f"{head}model: {{family: timm, name: {names}}}{rest}")
+    space = load_space(tiny_space)
+    with open_study(space, facts_of(space), Log(), engine="serial") as driver:
+        driver.advance()
+    asks = read(STUDIES / space.study).asks
+    assert [ask.get("uncounted") for ask in asks] == [["mean"], None]
+
+
 def test_loosening_a_constraint_trains_what_it_had_kept_out(tiny_space: Path) -> None:
     """Constraints are judged anew from the records at every start."""
     edit(

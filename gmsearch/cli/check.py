@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from gmsearch.candidate import Arm
-from gmsearch.cli.run import facts_of, require_possible, workers_of
+from gmsearch.cli.run import facts_of, remarks, require_possible, workers_of
 from gmsearch.driver import Facts, infeasible_by_cost, matched_arm, static_cost
 from gmsearch.search import sampler
 from gmsearch.search.arms import Arms
@@ -25,6 +25,7 @@ from gmsearch.trial import STATIC_METRICS
 _ENUMERATED = 50_000
 _DRAWN = 10_000
 _MATCHED = 1000
+_REMARKS = 10
 
 
 def check_space(path: Path, data_root: Path | None) -> None:
@@ -62,6 +63,12 @@ def check_space(path: Path, data_root: Path | None) -> None:
     console = Console()
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
     console.print(_cost_table(costs, exact=exact))
+    odd = remarks(arms, facts)
+    if len(odd) > _REMARKS:
+        odd = [*odd[:_REMARKS], f"and {len(odd) - _REMARKS} more remarks"]
+    errors = Console(stderr=True)
+    for remark in odd:
+        errors.print(f"{path}: {remark}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _arms(space: Space) -> tuple[list[Arm], bool]:

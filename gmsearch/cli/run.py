@@ -8,7 +8,7 @@ import logging
 import shlex
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -16,17 +16,17 @@ from typing import Literal
 
 from rich.console import Console
 
-from gmsearch.candidate import TimmModel, timed
+from gmsearch.candidate import Arm, TimmModel, timed
 from gmsearch.cli.live import Bars, Lines
 from gmsearch.data import load
-from gmsearch.driver import STUDIES, Driver, Facts, infeasible_by_cost, open_study
+from gmsearch.driver import STUDIES, Driver, Facts, counted, infeasible_by_cost, open_study
 from gmsearch.environment import cpu_count, cpu_name, lacking
 from gmsearch.errors import FieldError, InputError
 from gmsearch.space import Resources, Space, load_space
 from gmsearch.trial import State
 
 INTERRUPTED = 130
-_MODELS_CHECKED = 100
+_ARMS_LOOKED_AT = 100
 
 
 def run_space(
@@ -39,6 +39,10 @@ def run_space(
     facts = facts_of(space, path)
     require_possible(space, facts, path)
     pool = 1 if engine == "serial" else workers_of(space.resources, workers)
+    odd = remarks(_first_arms(space), facts)
+    if odd:
+        more = f"; and {len(odd) - 1} more, see `gmsearch check`" if len(odd) > 1 else ""
+        console.print(f"{path}: {odd[0]}{more}", markup=False, highlight=False, soft_wrap=True)
     view = (Bars if console.is_terminal else Lines)(space, console, pool)
     try:
         with (
@@ -120,14 +124,36 @@ def require_possible(space: Space, facts: Facts, path: Path) -> None:
             raise InputError(
                 f"{path}: baseline: breaks {', '.join(broken)}; loosen that, or take another"
             )
-    if space.count() is None:
-        return
-    for _, arm in itertools.islice(space.arms(), _MODELS_CHECKED):
+    for arm in _first_arms(space):
         if isinstance(arm.candidate, TimmModel):
             try:
-                infeasible_by_cost(space, arm, facts)
+                counted(arm.candidate, classes=facts.classes, resolution=facts.resolution)
             except FieldError as error:
                 raise InputError(f"{path}: model.{error}") from None
+
+
+def _first_arms(space: Space) -> list[Arm]:
+    """Return the first arms, all of a small space; none where there are infinitely many."""
+    if space.count() is None:
+        return []
+    return [arm for _, arm in itertools.islice(space.arms(), _ARMS_LOOKED_AT)]
+
+
+def remarks(arms: Iterable[Arm], facts: Facts) -> list[str]:
+    """Return what is odd about the networks of some arms, each with how many have it.
+
+    Kernels that are larger than their map, and operators that no static metric counts.
+    """
+    said: collections.Counter[str] = collections.Counter()
+    for candidate in dict.fromkeys(arm.candidate for arm in arms):
+        said.update(set(candidate.kernel_warnings(facts.resolution)))
+        if isinstance(candidate, TimmModel):
+            unknown = counted(candidate, classes=facts.classes, resolution=facts.resolution)[1]
+            said.update(f"the static cost leaves out {operator}" for operator in unknown)
+    return [
+        f"{what} ({count} candidate{'s' if count > 1 else ''})"
+        for what, count in said.most_common()
+    ]
 
 
 def _require_timings(space: Space, facts: Facts, path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gmsearch.driver.again import Measures
-from gmsearch.driver.judge import Facts, infeasible_by_cost, matched_arm, static_cost
+from gmsearch.driver.judge import Facts, counted, infeasible_by_cost, matched_arm, static_cost
 from gmsearch.driver.loop import Driver
 from gmsearch.driver.study import STUDIES, open_study, require_same_data, start_record
 from gmsearch.driver.watch import Watch
@@ -14,6 +14,7 @@ __all__ = [
     "Facts",
     "Measures",
     "Watch",
+    "counted",
     "infeasible_by_cost",
     "matched_arm",
     "open_study",

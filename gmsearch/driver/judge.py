@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import logging
 import statistics
 from collections.abc import Mapping
 from typing import Any
 
 from gmsearch.candidate import Arm, Candidate, OwnNetwork, TimmModel, digest, timed
-from gmsearch.cost import cost
+from gmsearch.cost import Cost, cost
 from gmsearch.driver.matching import matched
 from gmsearch.driver.tuning import Tuning
 from gmsearch.ledger import Records
@@ -24,8 +23,6 @@ from gmsearch.trial import (
     State,
     trial_key,
 )
-
-_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +78,13 @@ class Judge:
     def static(self, candidate: Candidate) -> Mapping[str, float]:
         """Return the static metrics of `candidate`, counted once."""
         return static_cost(candidate, classes=self.facts.classes, resolution=self.facts.resolution)
+
+    def uncounted(self, arm: Arm) -> list[str]:
+        """Return the operators that the static metrics of `arm` leave out."""
+        facts = self.facts
+        return sorted(
+            counted(arm.candidate, classes=facts.classes, resolution=facts.resolution)[1]
+        )
 
     def known(self, arm: Arm) -> dict[str, float]:
         """Return all that is known of `arm` before training: static metrics, and timed ones."""
@@ -212,6 +216,8 @@ class Judge:
 
 def infeasible_by_cost(space: Space, arm: Arm, facts: Facts) -> list[str]:
     """Return the constraints on static metrics that `arm` breaks, as one reads them."""
+    if space.match is None and not any(c.static for c in space.constraints):
+        return []
     arms = [arm, *([space.arm(space.baseline)] if space.baseline is not None else [])]
     own, *base = (_static(one.candidate, facts) for one in arms)
     return [
@@ -258,17 +264,27 @@ def _static(candidate: Candidate, facts: Facts) -> Mapping[str, float]:
     return static_cost(candidate, classes=facts.classes, resolution=facts.resolution)
 
 
-@functools.cache
 def static_cost(candidate: Candidate, *, classes: int, resolution: int) -> Mapping[str, float]:
-    """Return the static metrics: closed form for our networks, counted by fvcore for timm's."""
+    """Return the static metrics of any candidate."""
+    return counted(candidate, classes=classes, resolution=resolution)[0].metrics()
+
+
+@functools.cache
+def counted(
+    candidate: Candidate, *, classes: int, resolution: int
+) -> tuple[Cost, Mapping[str, int]]:
+    """Return the cost of any candidate, and what it leaves out: operators, with their number.
+
+    Our own families in closed form, a model of timm by `measured_cost`.
+
+    Raises:
+        FieldError: timm has no model of the name, or it does not take images of this size.
+    """
     if not isinstance(candidate, TimmModel):
-        return dict(cost(candidate, num_classes=classes, resolution=resolution).metrics())
+        return cost(candidate, num_classes=classes, resolution=resolution), {}
     # Torch is loaded for a model of timm only; our own families are counted without it.
     from gmsearch.measured_cost import measured_cost
     from gmsearch.models import build
 
-    counted, unknown = measured_cost(build(candidate, num_classes=classes, seed=0), resolution)
-    if unknown:
-        named = ", ".join(f"{count} {operator}" for operator, count in sorted(unknown.items()))
-        _log.warning("%s: its cost leaves out %s", candidate.name, named)
-    return dict(counted.metrics())
+    found, unknown = measured_cost(build(candidate, num_classes=classes, seed=0), resolution)
+    return found, {name.removeprefix("aten::"): number for name, number in unknown.items()}

@@ -228,7 +228,8 @@ class Driver:
         if room and not batch:
             self.remark = f"the space holds {trained} candidates that may be trained, not {wanted}"
         self._proposals += batch
-        self._arms += [self._judge.arm(proposal.assignment) for proposal in batch]
+        arms = [self._judge.arm(proposal.assignment) for proposal in batch]
+        self._arms += arms
         # At once: a kill must not leave half a batch, which a sampler would go on from otherwise.
         self._ledger.append(
             *(
@@ -238,8 +239,11 @@ class Driver:
                     "params": plain(proposal.assignment),
                     "arm": self.space.arm(proposal.assignment).digest,
                     "attributes": proposal.attributes,
+                    **(
+                        {"uncounted": left_out} if (left_out := self._judge.uncounted(arm)) else {}
+                    ),
                 }
-                for proposal in batch
+                for proposal, arm in zip(batch, arms, strict=True)
             )
         )
         return bool(batch)

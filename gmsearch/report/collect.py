@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -36,6 +37,7 @@ def collect(records: Records, space: Space) -> StudyFacts:
         arms=arms,
         timings=timings,
         outcomes=_outcomes(records, space, allowed, forbidden),
+        uncounted=_uncounted(records.asks),
         repeated=complete - sum(len(arm.trials) for arm in arms),
     )
 
@@ -79,6 +81,12 @@ def _arms(
             )
         )
     return tuple(arms)
+
+
+def _uncounted(asks: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    by_arm = {ask["arm"]: ask.get("uncounted", ()) for ask in asks}
+    found = Counter(operator for operators in by_arm.values() for operator in operators)
+    return dict(sorted(found.items()))
 
 
 def _asked_as(space: Space, trial: TrialRecord) -> str:

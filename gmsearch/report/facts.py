@@ -126,6 +126,8 @@ class StudyFacts:
     completed."""
     timings: Timings | None
     outcomes: tuple[Outcome, ...]
+    uncounted: Mapping[str, int]
+    """Operator -> number of arms asked for whose static metrics leave it out."""
     repeated: int
     """Trials left out because the same arm and seed was measured again, on other data or another
     device."""

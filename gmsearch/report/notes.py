@@ -169,6 +169,7 @@ def measured_notes(study: StudyFacts) -> list[str]:
         *_split_notes(study),
         *fairness_notes(study),
         *band_notes(study),
+        *_cost_notes(study),
         *_timing_notes(study),
         *_regimes(study),
     ]
@@ -221,6 +222,16 @@ def _split_notes(study: StudyFacts) -> list[str]:
             "last of each arm and seed counts."
         )
     return notes
+
+
+def _cost_notes(study: StudyFacts) -> list[str]:
+    if not study.uncounted:
+        return []
+    named = ", ".join(
+        f"{operator} ({arms} arm{'s' if arms > 1 else ''})"
+        for operator, arms in study.uncounted.items()
+    )
+    return [f"Neither flops nor elementwise_ops count these operators of timm's models: {named}."]
 
 
 def _timing_notes(study: StudyFacts) -> list[str]:

@@ -136,3 +136,16 @@ def test_a_band_on_the_front_stands_beside_its_controls(make_study: MakeStudy) -
 
     assert "the largest share of one predicted class is 30.0 to 30.0 %" in notes
     assert "(nodc) is 25.0 to 25.0 %" in notes
+
+
+def test_operators_nobody_counts_are_named(make_study: MakeStudy) -> None:
+    """Each with the arms whose cost leaves it out; an arm asked for twice counts once."""
+    study = make_study()
+    ask = {"record": "ask", "params": {}, "attributes": {}}
+    study.add({**ask, "number": 0, "arm": "a", "uncounted": ["mean", "softmax"]})
+    study.add({**ask, "number": 1, "arm": "a", "uncounted": ["mean", "softmax"]})
+    study.add({**ask, "number": 2, "arm": "b", "uncounted": ["mean"]})
+    study.add({**ask, "number": 3, "arm": "c"})
+
+    assert "operators of timm's models: mean (2 arms), softmax (1 arm)." in _notes(study)
+    assert "operators" not in _notes(make_study())
