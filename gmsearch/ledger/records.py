@@ -122,6 +122,9 @@ class Records:
         # a large ledger is held at a fraction of its size.
         tree["candidate"] = self._shared.setdefault("c" + tree["digest"], tree["candidate"])
         tree["recipe"] = self._shared.setdefault("a" + tree["arm"], tree["recipe"])
+        protocol, training = tree.get("protocol", {}), tree.get("training", {})
+        tree["protocol"] = self._shared.setdefault(f"p{sorted(protocol.items())}", protocol)
+        tree["training"] = training or self._shared.setdefault("", training)
         for field in ("metrics", "params"):
             tree[field] = {sys.intern(name): value for name, value in tree[field].items()}
         record = record_from(tree)
