@@ -230,6 +230,22 @@ def test_weights_that_are_gone_are_named(study: Study, capsys: pytest.CaptureFix
     assert [record["attempt"] for record in lines("gone")] == [1, 1, 2]
 
 
+def test_weights_of_another_trial_are_refused(
+    study: Study, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the same shapes they would load; the digest in the record tells them apart."""
+    records = study("mixed", "{radii: [4]}")
+    first, second = (ledger.weights(records.folder, key) for key in records.trials)
+    kept = first.read_bytes()
+    first.write_bytes(second.read_bytes())
+    assert measure("mixed", radii="6") == 1
+    assert "not the weights of this trial: other bytes than it left" in capsys.readouterr().err
+    first.write_bytes(kept)
+    assert measure("mixed", radii="6") == 0
+
+    assert [record.get("failure") for record in lines("mixed")] == ["code", None, None]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -237,6 +253,9 @@ def test_weights_that_are_gone_are_named(study: Study, capsys: pytest.CaptureFix
         ({"radii": "four"}, "--radii: 'four' is not a list"),
         ({"ranges": "4"}, "--ranges: '4' is not a range such as 4:10"),
         ({"ranges": "4:x"}, "--ranges: '4:x'"),
+        ({"radii": ","}, "there are no bands to measure"),
+        ({"radii": "6,8,6"}, "low@6 is asked for 2 times"),
+        ({"ranges": "4:8,4:8.0000001"}, "band@4:8 is asked for 2 times"),
     ],
 )
 def test_a_request_that_cannot_be_is_refused(
@@ -287,3 +306,19 @@ def test_a_run_with_other_bands_names_what_it_cannot_measure(study: Study) -> No
     assert driver.remark is not None
     assert str(lost.resolve()) in driver.remark
     assert "restore the files" in driver.remark
+
+
+def test_a_run_measures_again_what_failed_before(study: Study) -> None:
+    """Weights that were damaged at one start and restored at the next one are measured then."""
+    records = study("restored", "{radii: [4]}")
+    damaged = ledger.weights(records.folder, next(iter(records.trials)))
+    kept = damaged.read_bytes()
+    damaged.write_bytes(kept[:100])
+    study("restored", "{radii: [4, 6]}")
+    assert [record.get("failure") for record in lines("restored")].count("code") == 1
+    damaged.write_bytes(kept)
+    log = Log()
+    study("restored", "{radii: [4, 6]}", log)
+
+    assert {plan.key for plan in log.plans} == {next(iter(records.trials))}
+    assert all("high@6" in metrics for metrics in shown("restored"))

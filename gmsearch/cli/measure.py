@@ -104,7 +104,10 @@ def _bands(
         changed["ranges"] = tuple(_pair(part) for part in parts)
     bands: Bands = dataclasses.replace(usual, **changed)
     if not bands.metrics:
-        raise InputError("the study has no bands of its own; name some, such as --radii 6,12")
+        raise InputError("there are no bands to measure; name some, such as --radii 6,12")
+    for name, times in collections.Counter(bands.metrics).items():
+        if times > 1:
+            raise InputError(f"{name} is asked for {times} times; name each radius and range once")
     return bands
 
 

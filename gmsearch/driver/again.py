@@ -75,6 +75,7 @@ class Measures:
             run=run,
             split=split,
             wanted=wanted,
+            weights_sha256=trial.training.get("weights_sha256"),
         )
         last = self._records.last_measure(plan.key, plan.request)
         return plan if last is None else dataclasses.replace(plan, attempt=last["attempt"] + 1)

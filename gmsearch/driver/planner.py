@@ -109,11 +109,13 @@ class Planner:
         splits = ("evaluation", "holdout") if self._judge.facts.holdout_images else ("evaluation",)
         keys = [self._judge.trial_key(arm, seed) for seed, arm, _ in self._repeats(arms)]
         trials = [records.trials[key] for key in keys if key in records.trials]
-        return [
-            plan
-            for plan in self._measures.plans(trials, space.bands, splits, run=self._run)
-            if _next_attempt(records.last_measure(plan.key, plan.request)) is not None
-        ]
+        due = []
+        for plan in self._measures.plans(trials, space.bands, splits, run=self._run):
+            last = records.last_measure(plan.key, plan.request)
+            # What failed at an earlier start is tried again: the weights may be restored by now.
+            if last is None or last["run"] != self._run or _next_attempt(last) is not None:
+                due.append(plan)
+        return due
 
     def _plan(self, kind: Any, key: str, arm: Arm, params: Assignment) -> Plan:
         space = self._judge.space

@@ -48,8 +48,13 @@ def _radii(names: Iterable[str]) -> set[float]:
 def _size(radii: Iterable[float], side: int | None) -> str:
     if side is None:
         return "; the records do not say the size of the images"
-    shares = ", ".join(f"r = {r:g} keeps {100 * share_below(r, side):.2g} %" for r in radii)
+    shares = ", ".join(f"r = {r:g} keeps {_percent(share_below(r, side))}" for r in radii)
     return f" of the {side} × {side} image: of all frequencies, {shares}"
+
+
+def _percent(share: float) -> str:
+    # Two digits, but never as a power of ten.
+    return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
 
 
 def _unusual(protocol: Mapping[str, str]) -> dict[str, str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import nn
 
 from gmsearch import ledger
@@ -24,7 +25,7 @@ def run_measure(plan: Plan) -> Run:
     torch.set_num_threads(plan.threads)
     data = dataset(plan)
     model = build(plan.arm.candidate, num_classes=len(data.classes), seed=plan.seed)
-    _load(model, ledger.weights(Path(plan.study_dir), plan.key))
+    _load(model, ledger.weights(Path(plan.study_dir), plan.key), plan.weights_sha256)
     model.to(plan.device).to(memory_format=torch.channels_last)
     scores = evaluate(plan, data, model, plan.split, only=plan.wanted)
     predictions = io.BytesIO()
@@ -35,12 +36,18 @@ def run_measure(plan: Plan) -> Run:
     yield  # a generator, like a trial, though it has no progress to tell
 
 
-def _load(model: nn.Module, path: Path) -> None:
+def _load(model: nn.Module, path: Path, written: str | None) -> None:
     try:
-        model.load_state_dict(load_file(path))
+        data = path.read_bytes()
+        if written is not None and hashlib.sha256(data).hexdigest() != written:
+            raise _refused(path, "other bytes than it left")
+        model.load_state_dict(load(data))
     except (SafetensorError, RuntimeError, FileNotFoundError) as error:
-        reason = str(error).splitlines()[0]
-        raise StudyError(
-            f"{path}: not the weights of this trial: {reason}; restore the file, or train the "
-            "trial again in a study of another name"
-        ) from error
+        raise _refused(path, str(error).splitlines()[0]) from error
+
+
+def _refused(path: Path, reason: str) -> StudyError:
+    return StudyError(
+        f"{path}: not the weights of this trial: {reason}; restore the file, or train the "
+        "trial again in a study of another name"
+    )

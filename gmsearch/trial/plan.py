@@ -72,6 +72,8 @@ class Plan:
     wanted: tuple[str, ...] = ()
     """Of a measure: the versions of the images, by the names of their metrics. Of a timing: the
     metrics, whose names say under which conditions."""
+    weights_sha256: str | None = None
+    """Of a measure: the digest of the weights that the trial left; None where it does not say."""
 
     @property
     def request(self) -> str:
