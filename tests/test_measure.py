@@ -314,7 +314,11 @@ def test_a_run_measures_again_what_failed_before(study: Study) -> None:
     damaged = ledger.weights(records.folder, next(iter(records.trials)))
     kept = damaged.read_bytes()
     damaged.write_bytes(kept[:100])
-    study("restored", "{radii: [4, 6]}")
+    path = Path("restored.yaml")
+    path.write_text(path.read_text().replace("radii: [4]", "radii: [4, 6]"), encoding="utf-8")
+    driver = run(path, Log())
+    assert driver.unmeasured == 1
+    assert str(damaged.resolve()) in str(driver.remark)
     assert [record.get("failure") for record in lines("restored")].count("code") == 1
     damaged.write_bytes(kept)
     log = Log()

@@ -243,5 +243,5 @@ def _exit_code(driver: Driver, console: Console) -> int:
     for said in (driver.stopped, driver.remark):
         if said is not None:
             console.print(f"{driver.space.study}: {said}", markup=False)
-    failed = states[State.FAILED] or driver.untrained or driver.stopped is not None
-    return 1 if failed else 0
+    lacking = states[State.FAILED] or driver.untrained or driver.unmeasured
+    return 1 if lacking or driver.stopped is not None else 0

@@ -43,8 +43,8 @@ class Dataset:
     """Population standard deviation of the same pixels; of streams what the spec says."""
     identity: str
     """Digest of what determines the pixels; the holdout's share is not part of it."""
-    identity_of: Literal["bytes", "paths and sizes"]
-    """What of the files the identity is a digest of."""
+    identity_of: Literal["parameters", "bytes", "paths and sizes"]
+    """What the identity is a digest of: a generator's parameters, or what of the files."""
     resolution: int
     """Height and width in pixels."""
     chance: float
@@ -87,7 +87,7 @@ def load(spec: DataSpec) -> Dataset:
         mean=decoded.mean,
         std=decoded.std,
         identity=identity,
-        identity_of="bytes",
+        identity_of="parameters" if isinstance(spec, Spectral) else "bytes",
         resolution=images.shape[1],
         chance=_chance(evaluation),
     )

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from gmsearch.errors import DataError
 
@@ -64,6 +64,10 @@ def rgb(name: str, data: bytes) -> Image.Image:
         with Image.open(io.BytesIO(data)) as image:
             image.load()
             return _rgb(image)
+    except UnidentifiedImageError as error:
+        raise DataError(
+            f"{name} cannot be decoded (of no known format); replace or remove it"
+        ) from error
     except Exception as error:  # Pillow's decoders raise nearly every kind on damaged bytes
         raise DataError(f"{name} cannot be decoded ({error}); replace or remove it") from error
 

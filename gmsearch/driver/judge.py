@@ -31,7 +31,7 @@ class Facts:
 
     data_identity: str
     data_identity_of: str
-    """What of the files the identity is a digest of: bytes, or paths and sizes."""
+    """What the identity is a digest of: parameters, bytes, or paths and sizes."""
     mean: tuple[float, float, float]
     """What the pixels are normalised by, per channel, in 0..1; then by `std`."""
     std: tuple[float, float, float]

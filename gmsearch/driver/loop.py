@@ -83,6 +83,11 @@ class Driver:
         return sum(tuned["chosen"] is None for tuned in self._ledger.records.tuned.values())
 
     @property
+    def unmeasured(self) -> int:
+        """How many finished trials lack bands of the space, and cannot be measured."""
+        return len(self._planner.lost)
+
+    @property
     def finished(self) -> bool:
         """Whether there is nothing left to hand out and nothing on its way."""
         return self._exhausted and not self._running and not self._pending
@@ -176,8 +181,8 @@ class Driver:
         if self._planner.lost:
             paths = ", ".join(str(path) for path in self._planner.lost.values())
             self.remark = (
-                f"{len(self._planner.lost)} finished trials lack bands of the space, and their "
-                f"weights are gone: {paths}; restore the files, or take the bands back"
+                f"{len(self._planner.lost)} finished trials lack bands of the space and cannot be "
+                f"measured from their weights: {paths}; restore the files, or take the bands back"
             )
 
     def _trainable(self) -> Arms:
@@ -269,11 +274,9 @@ class Driver:
             return
         trials = self._ledger.records.trials
         failed = sum(trial.state is State.FAILED for trial in trials.values())
-        if isinstance(limit, float):
-            # A share of a handful of trials says nothing.
+        exceeded = failed > limit
+        if isinstance(limit, float):  # a share of a handful of trials says nothing
             exceeded = len(trials) >= _TRIALS_BEFORE_SHARE and failed > limit * len(trials)
-        else:
-            exceeded = failed > limit
         if exceeded:
             self.stopped = f"{failed} of {len(trials)} trials failed, more than search.max_failed"
             self._pending.clear()

@@ -10,6 +10,7 @@ from typing import Any
 from gmsearch.candidate import Arm
 from gmsearch.driver.again import Measures
 from gmsearch.driver.judge import Judge
+from gmsearch.ledger import weights
 from gmsearch.trial import Assignment, Failure, Plan
 
 MAX_ATTEMPTS = 3
@@ -31,7 +32,7 @@ class Planner:
 
     @property
     def lost(self) -> dict[str, Path]:
-        """Finished trials that lack a band of the space, and where their weights would lie."""
+        """Finished trials that lack a band and cannot be measured, with their weights' places."""
         return self._measures.lost
 
     def timings(self, arms: Arms) -> list[Plan]:
@@ -115,6 +116,8 @@ class Planner:
             # What failed at an earlier start is tried again: the weights may be restored by now.
             if last is None or last["run"] != self._run or _next_attempt(last) is not None:
                 due.append(plan)
+            else:
+                self.lost[plan.key] = weights(Path(self._folder), plan.key)
         return due
 
     def _plan(self, kind: Any, key: str, arm: Arm, params: Assignment) -> Plan:

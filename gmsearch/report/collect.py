@@ -146,8 +146,9 @@ def _setup(record: Mapping[str, Any]) -> str:
 def _data(
     records: Records, space: Space, trials: Iterable[TrialRecord], timings: Timings | None
 ) -> DataFacts:
-    runs = [run["images"] for run in records.runs if "images" in run]
-    told: Mapping[str, Any] = runs[-1] if runs else {}
+    runs = [run for run in records.runs if "images" in run]
+    run = runs[-1] if runs else {}
+    told: Mapping[str, Any] = run.get("images", {})
     protocol = timings.protocol if timings else {}
     spec = space.data
     return DataFacts(
@@ -157,6 +158,8 @@ def _data(
         evaluation=told.get("evaluation", getattr(spec, "evaluation_images", None)),
         holdout=told.get("holdout"),
         chance=next((t.metrics["chance"] for t in trials if "chance" in t.metrics), None),
+        identity=run.get("data"),
+        identity_of=told.get("identity_of"),
     )
 
 

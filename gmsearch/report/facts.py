@@ -52,6 +52,9 @@ class DataFacts:
     """Images of the holdout of the training split."""
     chance: float | None
     """Share of the most frequent class of the evaluation split."""
+    identity: str | None
+    identity_of: str | None
+    """What the identity is a digest of, such as `bytes`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

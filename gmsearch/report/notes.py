@@ -216,6 +216,8 @@ def _split_notes(study: StudyFacts) -> list[str]:
             "The data set spectral is synthetic: its numbers say something about bands, nothing "
             "about photographs."
         )
+    if data.identity is not None and data.identity_of is not None:
+        notes.append(f"Data {data.name}: {data.identity}, a digest of {data.identity_of}.")
     if study.repeated:
         notes.append(
             f"{study.repeated} trials were measured again on other data or another device; the "

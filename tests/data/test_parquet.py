@@ -186,7 +186,7 @@ def test_labels_that_cannot_be(
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        ({"bytes": b"no image"}, "val.parquet row 1 cannot be decoded"),
+        ({"bytes": b"no image"}, r"val.parquet row 1 cannot be decoded \(of no known format\)"),
         ({"bytes": None}, "val.parquet row 1 has no image bytes; embed the image"),
         (None, "val.parquet row 1 has no image bytes; embed the image"),
     ],

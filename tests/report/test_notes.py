@@ -42,13 +42,15 @@ def test_size_split_and_chance_are_stated(full_study: Any) -> None:
 def test_a_search_says_which_split_chose(make_study: MakeStudy) -> None:
     """After a search the holdout chose, and the evaluation split is what is shown."""
     study = make_study(("method: grid", "method: random, candidates: 3"))
-    study.add({"record": "run", "run": 1, "images": {"holdout": 410, "evaluation": 3925}})
+    images = {"holdout": 410, "evaluation": 3925, "identity_of": "paths and sizes"}
+    study.add({"record": "run", "run": 1, "images": images, "data": "0123456789abcdef"})
     study.add_trial("none relu", 0, {"top1": 0.5})
 
     notes = _notes(study)
 
     assert "The holdout (10 % of the training split, 410 images) chose" in notes
     assert "3925 images" in notes
+    assert "0123456789abcdef, a digest of paths and sizes" in notes
 
 
 def test_synthetic_data_are_called_synthetic(make_study: MakeStudy) -> None:
@@ -70,7 +72,8 @@ def test_timing_names_device_and_threads(make_study: MakeStudy) -> None:
     study.add_timing("none gelu", 1.0)
     notes = _notes(study)
 
-    assert "alone on Imagined CPU, 1 thread, batch of 1, eager" in notes
+    assert "alone on Imagined CPU, 1 thread" in notes
+    assert "one image, eager" in notes
     assert "1 of 2 timings were disturbed" in notes
 
 
