@@ -77,6 +77,10 @@ def test_the_surface_is_pinned() -> None:
             *("--edge", "--rescale", "--dc", "--boundary", "--bn"),
         },
         "check": {"--data-root"},
+        "profile": {
+            *("--resolution", "--classes", "--device", "--threads", "--batch-size", "--mode"),
+            *("--dtype", "--timing", "--by-kind", "--csv", "--json"),
+        },
         "list": set(),
         "show": set(),
         "schema": set(),
