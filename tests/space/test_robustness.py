@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -106,9 +109,18 @@ def test_any_value_for_a_section(section: str, value: object, tmp_path: Path) ->
     check(path)
 
 
-def test_a_long_chain_of_parameters(tmp_path: Path) -> None:
+@pytest.fixture
+def shallow() -> Iterator[int]:
+    """Lower how deep Python's stack may grow, and return the limit; a few calls lie on it."""
+    usual, limit = sys.getrecursionlimit(), len(inspect.stack()) + 150
+    sys.setrecursionlimit(limit)
+    yield limit
+    sys.setrecursionlimit(usual)
+
+
+def test_a_long_chain_of_parameters(tmp_path: Path, shallow: int) -> None:
     """A chain of parameters longer than Python's stack, each needing the last, is a space."""
-    n = sys.getrecursionlimit() + 100
+    n = shallow + 50
     domains = ["{choice: [8, 16]}"]
     domains += [f"{{choice: [8, 16], when: {{widths.{i}: 8}}, else: 8}}" for i in range(n - 1)]
     path = tmp_path / "space.yaml"
