@@ -32,7 +32,7 @@ class Pictures(Dataset[tuple[Tensor, int]]):
     ) -> None:
         self.labels = labels.tolist()
         self.transform = transform
-        self.arrays = None if png else images.numpy()
+        self.arrays = None if png else images  # a tensor: workers share its memory
         self.files = [_png(image) for image in images.numpy()] if png else None
 
     def __len__(self) -> int:
@@ -42,7 +42,7 @@ class Pictures(Dataset[tuple[Tensor, int]]):
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         """Return one image as float32 (C, H, W), and its label."""
         if self.files is None:
-            image = Image.fromarray(self.arrays[index])
+            image = Image.fromarray(self.arrays[index].numpy())
         else:
             image = Image.open(io.BytesIO(self.files[index])).convert("RGB")
         return self.transform(image), self.labels[index]
@@ -67,6 +67,7 @@ def prefetched(
         shuffle=training,
         drop_last=training,
         num_workers=environment.cpu_count(),
+        multiprocessing_context="forkserver",  # see `started`
         collate_fn=fast_collate,
         pin_memory=device != "cpu",
         persistent_workers=True,
@@ -78,6 +79,16 @@ def _png(image: np.ndarray) -> bytes:
     file = io.BytesIO()
     Image.fromarray(image).save(file, "png")
     return file.getvalue()
+
+
+def started(loader: DataLoader, threads: int) -> DataLoader:
+    """Return a loader with its workers forked, and give this process its threads then.
+
+    Workers forked after its threads have been at work wait for those threads for ever.
+    """
+    iter(loader)
+    torch.set_num_threads(threads)
+    return loader
 
 
 def augmenting(

@@ -45,9 +45,9 @@ def ours(images: int, threads: int) -> Callable[[], object]:
     return subjects.epochs(subjects.small(), pictures, labels, recipe)
 
 
-def rival(images: int, *, png: bool) -> Callable[[], object]:
+def rival(images: int, threads: int, *, png: bool) -> Callable[[], object]:
     """Return the epoch of the usual way."""
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     pictures, labels = subjects.pictures(images, SIZE)
     transform = rivals.augmenting(SIZE, subjects.MEAN, subjects.STD)
     dataset = rivals.Pictures(pictures, labels, transform, png=png)
@@ -58,15 +58,16 @@ def rival(images: int, *, png: bool) -> Callable[[], object]:
         num_workers=2,
         drop_last=True,
         persistent_workers=True,
+        multiprocessing_context="fork",
     )
-    return rivals.epochs(subjects.small(), loader)
+    return rivals.epochs(subjects.small(), rivals.started(loader, threads))
 
 
-def measured(images: int, repeats: int) -> list[Row]:
-    """Return the rows."""
+def measured(images: int, repeats: int, threads: int) -> list[Row]:
+    """Return the rows; `threads` are those of the sides with two."""
     one, another = Side(ours, images=images, threads=1), Side(ours, images=images, threads=1)
-    two = Side(ours, images=images, threads=2)
-    png, arrays = (Side(rival, images=images, png=png) for png in (True, False))
+    two = Side(ours, images=images, threads=threads)
+    png, arrays = (Side(rival, images=images, threads=threads, png=png) for png in (True, False))
     groups = {ONE: [one], TWO: [two], BOTH: [one, another], PNG: [png], ARRAYS: [arrays]}
     sides = {name: functools.partial(per_image, group, images) for name, group in groups.items()}
     with together(one, another, two, png, arrays):
@@ -84,12 +85,15 @@ def measured(images: int, repeats: int) -> list[Row]:
 def main() -> None:
     """Measure and write."""
     options = arguments(__doc__).parse_args()
-    images, repeats = (2 * BATCH, 1) if options.quick else (40 * BATCH, 9)
+    # Two threads wait for each other without end where another process holds a core.
+    images, repeats, threads = (2 * BATCH, 1, 1) if options.quick else (40 * BATCH, 9, 2)
 
     def profile() -> str:
         return profiles.of(ours(images, 1))
 
-    write("training", measured(images, repeats), options.out, notes=NOTES, profile=profile)
+    write(
+        "training", measured(images, repeats, threads), options.out, notes=NOTES, profile=profile
+    )
 
 
 if __name__ == "__main__":
