@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
+# Networks as small as these gain nothing from a second thread, and where a core is taken lose
+# most of their speed by it. Before torch is loaded; for the processes that tests start, too.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 from collections.abc import Iterator
 from pathlib import Path
 
