@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from gmsearch.candidate import candidate_from
+from gmsearch.candidate import Condition, candidate_from
 from gmsearch.cli.profile_text import Profile, Row, print_profile
 from gmsearch.cost import cost
+from gmsearch.latency import Timing
 
 TINY = ["mobilenetv3_small_050", "--resolution", "32", "--classes", "10"]
 
@@ -47,6 +48,57 @@ def test_no_number_is_cut_off(
     assert "latency" not in text
     for number in (f"{counted.params:,}", f"{counted.flops:,}", "3.73M", "3.7M, 0.6G †"):
         assert number in text
+
+
+def a_timing(condition: Condition, reference_ms: float) -> Timing:
+    """Return a timing of one millisecond."""
+    return Timing(
+        condition=condition,
+        latency_ms=1.0,
+        low=0.9,
+        high=1.1,
+        throughput_ips=1e3 * condition.batch_size,
+        peak_memory_mb=None,
+        reference_ms=reference_ms,
+        ratio=1 / reference_ms,
+        drift=0.0,
+        foreign_load=0.0,
+        foreign_gpu_share=None,
+        machine={},
+        blocks_ms=(),
+        reference_blocks_ms=(),
+        protocol={
+            "device": "a device",
+            "threads": 1,
+            "memory_format": "channels_last",
+            "repeats": 6,
+            "blocks": 5,
+            "reference": "another",
+        },
+    )
+
+
+def test_what_fails_under_one_condition_keeps_the_others(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A network that one condition is too much for has its other numbers, and its reason.
+
+    The reference is told of each condition by itself.
+    """
+    candidate = candidate_from({"preset": "gmnet_s1"})
+    conditions = [Condition(), Condition(batch_size=64)]
+    rows = [Row(name=name, candidate=candidate) for name in ("whole", "part")]
+    rows[0].timings = {c: a_timing(c, 2.0 * c.batch_size) for c in conditions}
+    rows[1].timings = {conditions[0]: a_timing(conditions[0], 2.0)}
+    rows[1].error = "@b64: too large"
+    print_profile(
+        Profile(rows=rows, resolution=32, classes=10, conditions=conditions), by_kind=False
+    )
+    text = capsys.readouterr().out
+    assert "part failed: @b64: too large" in text
+    assert "(2 ms; 128 ms in the median)" in " ".join(text.split())
+    rows_of_part = [line.split() for line in text.splitlines() if line.startswith("part ")]
+    assert ["part", "-", "-", "-", "-"] in rows_of_part
 
 
 def test_a_space_is_profiled_with_a_name_beside_it_and_written_down(tiny_space: Path) -> None:

@@ -197,6 +197,7 @@ def _time(
     for name, timings in measured.items():
         for condition, timing in timings.items():
             if isinstance(timing, Exception):
-                rows[name].error = _line(timing)
+                said = f"{condition}: {_line(timing)}".removeprefix(": ")
+                rows[name].error = "; ".join(filter(None, (rows[name].error, said)))
             else:
                 rows[name].timings[condition] = timing

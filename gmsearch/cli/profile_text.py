@@ -140,7 +140,8 @@ def _timed_columns(profile: Profile, condition: Condition) -> list[Column]:
     ]
     if condition.batch_size > 1:
         columns.append(("images/s", of_timing(lambda t: f"{t.throughput_ips:.4g}")))
-    if any(row.timings[condition].peak_memory_mb for row in profile.rows if row.timings):
+    timings = [row.timings[condition] for row in profile.rows if condition in row.timings]
+    if any(timing.peak_memory_mb for timing in timings):
         heading = condition.name("peak_memory_mb")
         columns.append((heading, of_timing(lambda t: f"{t.peak_memory_mb:.4g}")))
     if any(row.remarks(condition) for row in profile.rows):
@@ -191,13 +192,18 @@ def _how(conditions: Sequence[Condition], timings: Sequence[Timing]) -> str:
     protocol = timings[0].protocol
     threads = protocol["threads"]
     named = "; ".join(f"batch {c.batch_size}, {c.mode}, {c.dtype}" for c in conditions)
-    reference = statistics.median(timing.reference_ms for timing in timings)
+    references: dict[Condition, list[float]] = {}
+    for timing in timings:
+        references.setdefault(timing.condition, []).append(timing.reference_ms)
+    medians = "; ".join(
+        f"{statistics.median(references[c]):.4g} ms" for c in conditions if c in references
+    )
     return (
         f"Latency: alone on {protocol['device']}, {threads} thread{'s' * (threads != 1)}, "
         f"{protocol['memory_format']}, batch norms folded; {named}. Median of "
         f"{protocol['repeats']} x {protocol['blocks']} blocks, networks taking turns; bootstrap "
         f"interval over the repeats. ratio: to {protocol['reference']}, timed block by block "
-        f"beside each ({reference:.4g} ms in the median)."
+        f"beside each ({medians} in the median)."
     )
 
 
