@@ -283,6 +283,23 @@ def test_bfloat16_is_what_it_says() -> None:
     torch.testing.assert_close(other.float(), one, atol=0.02, rtol=0.02)
 
 
+def test_what_a_timing_sets_is_put_back() -> None:
+    """Precisions and cuDNN's choice are the same whatever ran before, and afterwards as before."""
+    backends = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)
+    precisions = [backend.fp32_precision for backend in backends]
+    before = torch.backends.cudnn.benchmark
+    try:
+        for usual in (False, True):
+            torch.backends.cudnn.benchmark = usual
+            with exact():
+                assert torch.backends.cudnn.benchmark
+                assert {backend.fp32_precision for backend in backends} == {"ieee"}
+            assert torch.backends.cudnn.benchmark == usual
+            assert [backend.fp32_precision for backend in backends] == precisions
+    finally:
+        torch.backends.cudnn.benchmark = before
+
+
 @pytest.mark.skipif(lacking("compiled", "cpu") is not None, reason="no C++ compiler")
 @pytest.mark.filterwarnings("ignore")  # torch.compile's own
 def test_compiled_networks_give_equal_outputs_wherever_their_weights_lie() -> None:

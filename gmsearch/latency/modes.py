@@ -43,12 +43,18 @@ def require(condition: Condition, device: str) -> None:
 
 @contextlib.contextmanager
 def exact() -> Iterator[None]:
-    """Inference without autocast, float32 being true float32; puts back what was before."""
+    """Inference without autocast, float32 being true float32; puts back what was before.
+
+    cuDNN tries its algorithms for the one shape of batch there is, as in a trial: a time does not
+    depend on what this process did before.
+    """
+    tried = torch.backends.cudnn.benchmark
     # Convolutions on a GPU round to TF32 unless told otherwise.
     convolution = torch.backends.cudnn.conv  # type: ignore[attr-defined] # made when torch loads
     backends = (convolution, torch.backends.cuda.matmul)
     precisions = [backend.fp32_precision for backend in backends]
     try:
+        torch.backends.cudnn.benchmark = True
         for backend in backends:
             backend.fp32_precision = "ieee"
         with torch.inference_mode():
@@ -56,6 +62,7 @@ def exact() -> Iterator[None]:
     finally:
         for backend, precision in zip(backends, precisions, strict=True):
             backend.fp32_precision = precision
+        torch.backends.cudnn.benchmark = tried
 
 
 class Subject:
