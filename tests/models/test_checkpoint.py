@@ -144,3 +144,25 @@ def test_what_is_refused(kind: str, said: str, tmp_path: Path) -> None:
     assert "\n" not in str(caught.value)
     assert all(torch.equal(model.state_dict()[name], before[name]) for name in before)
     assert not (tmp_path / "ran").exists()
+
+
+def test_wherever_an_old_file_ends_it_is_refused(tmp_path: Path) -> None:
+    """Files of the format before zip archives have no index at their end that would be missed."""
+    path = tmp_path / "weights.pth"
+    torch.save(network(0).state_dict(), path, _use_new_zipfile_serialization=False)
+    data = path.read_bytes()
+    for end in range(0, len(data), 97):
+        path.write_bytes(data[:end])
+        with pytest.raises(CheckpointError, match="no checkpoint"):
+            load_checkpoint(network(1), path)
+
+
+def test_a_weight_that_changed_on_disk_is_refused(tmp_path: Path) -> None:
+    """One bit of one weight is told by the archive's checksum, which torch does not look at."""
+    path, state = tmp_path / "weights.pth", network(0).state_dict()
+    torch.save(state, path)
+    data = bytearray(path.read_bytes())
+    data[data.index(state["head.weight"].numpy().tobytes())] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match="checksum"):
+        load_checkpoint(network(1), path)
