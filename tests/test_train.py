@@ -120,7 +120,18 @@ def test_batches_cover_the_data_once(images: Tensor, labels: Tensor) -> None:
     found = (x.double()[:, None] - pixels[None]).abs().amax(dim=(2, 3, 4)) < 1e-5
     assert found.sum(0).eq(1).all()
     assert torch.equal(y, labels[found.long().argmax(1)])
-    assert x.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize("augment", ["none", "flip", "crop_flip", "random_resized_crop"])
+@pytest.mark.parametrize("color_jitter", [0, 0.4])
+def test_batches_are_channels_last(
+    images: Tensor, labels: Tensor, augment: str, color_jitter: float
+) -> None:
+    """However they are augmented, batches are float32 and lie as the network wants them."""
+    tree = {"batch_size": 32, "augment": augment, "color_jitter": color_jitter}
+    for x, _ in memory(images, labels, recipe_from(tree)).epoch(0, 1):
+        assert (x.shape, x.dtype) == ((32, 3, 16, 16), torch.float32)
+        assert x.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_crop_and_flip_equal_the_plain_way(images: Tensor, labels: Tensor) -> None:

@@ -57,7 +57,7 @@ def resized(images: Tensor, boxes: Tensor, flip: Tensor) -> Tensor:
     grid[..., 1] = places(top, height)[:, :, None]
     pixels = images.permute(0, 3, 1, 2)
     drawn = functional.grid_sample(pixels, grid, padding_mode="border", align_corners=False)
-    return drawn.permute(0, 2, 3, 1)
+    return drawn.permute(0, 2, 3, 1).contiguous()
 
 
 def jittered(images: Tensor, factors: Tensor, order: list[int]) -> Tensor:
