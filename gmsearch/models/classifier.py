@@ -112,7 +112,7 @@ class Classifier(nn.Module):
         end = max(wanted, key=modules.index)
         found: dict[str, Tensor] = {}
         for name, step in self.steps():
-            if stop_early and end in found:
+            if stop_early and end in found and not (norm and name == "norm"):
                 break
             x = step(x)
             if name in wanted:

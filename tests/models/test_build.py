@@ -162,8 +162,9 @@ def test_intermediate_maps(name: str) -> None:
     stopped, first = model.forward_intermediates(x, indices=[0], stop_early=True)
     assert torch.equal(stopped, first[0])
     assert torch.equal(first[0], maps[0])
-    _, normed = model.forward_intermediates(x, indices=[-1], norm=True)
-    assert torch.equal(normed[0], last if name == "gmnet_s1" else maps[-1])
+    for stop_early in (False, True):
+        _, normed = model.forward_intermediates(x, indices=[-1], norm=True, stop_early=stop_early)
+        assert torch.equal(normed[0], last if name == "gmnet_s1" else maps[-1])
     with pytest.raises(ValueError, match="NCHW"):
         model.forward_intermediates(x, output_fmt="NLC")
 
@@ -185,7 +186,9 @@ def test_gradient_checkpointing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.filterwarnings(
+    "ignore:.*torch.jit:DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
+)
 def test_torchscript(name: str) -> None:
     """A preset can be scripted, as timm asks of its models while PyTorch still does it."""
     model = timm.create_model(name, num_classes=3).eval()
