@@ -231,6 +231,20 @@ def test_what_this_machine_or_its_data_cannot_do_is_bad_input(
     assert not Path("studies").exists()
 
 
+def test_a_missing_compiler_is_bad_input(
+    tiny_space: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is to be compiled where nothing compiles is told before anything is trained."""
+    tiny_space.write_text(tiny_space.read_text().replace("lr: 3e-3", "compile: default"))
+    monkeypatch.setenv("CXX", sys.executable)
+    assert gmsearch("check", "tiny.yaml").returncode == 0
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    done = gmsearch("check", "tiny.yaml")
+    assert done.returncode == 2
+    assert done.stderr.startswith("tiny.yaml: train.compile: ")
+    assert "no-such-compiler" in done.stderr
+
+
 def test_a_model_that_timm_does_not_have_is_bad_input(tiny_space: Path) -> None:
     """An unknown name is told before a study is begun that could not be mended."""
     head, tail = tiny_space.read_text().split("model:")

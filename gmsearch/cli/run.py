@@ -115,7 +115,7 @@ def require_possible(space: Space, facts: Facts, path: Path) -> None:
 
     Raises:
         InputError: the baseline breaks a static constraint, timm has no model of a name, or what
-            is to be timed cannot be on this device.
+            is to be timed or compiled cannot be on this device.
     """
     _require_timings(space, facts, path)
     if space.baseline is not None:
@@ -124,7 +124,12 @@ def require_possible(space: Space, facts: Facts, path: Path) -> None:
             raise InputError(
                 f"{path}: baseline: breaks {', '.join(broken)}; loosen that, or take another"
             )
-    for arm in _first_arms(space):
+    arms = _first_arms(space)
+    if any(arm.recipe.compile != "none" for arm in arms):
+        missing = lacking("compiled", facts.device)
+        if missing is not None:
+            raise InputError(f"{path}: train.compile: {missing}")
+    for arm in arms:
         if isinstance(arm.candidate, TimmModel):
             try:
                 counted(arm.candidate, classes=facts.classes, resolution=facts.resolution)
