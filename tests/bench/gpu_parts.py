@@ -28,6 +28,7 @@ Job = Callable[[], list[Row]]
 
 def ours(network: Network, device: str, mode: str) -> Callable[[], object]:
     """Return our epoch of training, ended when the device has ended it."""
+    torch.backends.cudnn.benchmark = True  # as a trial does
     pictures, labels = subjects.pictures(network.images, network.size)
     recipe = Recipe(
         **{**subjects.RECIPE, "batch_size": network.batch_size},
@@ -162,6 +163,7 @@ def evaluation(scale: Scale) -> Iterator[Job]:
 
 
 def _evaluated(scale: Scale, name: str) -> list[Row]:
+    torch.backends.cudnn.benchmark = True  # as a trial and timm's script do
     network = scale.networks[name]
     pictures, labels = subjects.pictures(network.images, network.size)
     loader = rivals.prefetched(
