@@ -380,13 +380,15 @@ def test_a_gpu_times_every_mode(dtype: Any) -> None:
         assert timing.low <= timing.latency_ms <= timing.high
         assert timing.peak_memory_mb is not None
         assert timing.peak_memory_mb > 0
-        assert all(low <= high for low, high in list(timing.machine.values())[:3])
+        read = [values for name, values in timing.machine.items() if name != "throttled"]
+        assert all(low <= high for low, high in read)
     with exact():
         outputs = []
         for condition in conditions:
             subject = Subject(tiny(), resolution=32, device=device, condition=condition)
             subject.place()
             outputs.append(subject.outputs().float().cpu())
-    tolerance = 1e-5 if dtype == "float32" else 0.02
+    # Each mode may take other algorithms of cuDNN, which round otherwise.
+    tolerance = 1e-4 if dtype == "float32" else 0.02
     for other in outputs[1:]:
         torch.testing.assert_close(other, outputs[0], atol=tolerance, rtol=tolerance)

@@ -2,7 +2,7 @@
 
 Order, augmentation, mixing and stochastic depth of an epoch depend on (seed, epoch) alone, so
 every arm of one seed sees the same data in the same order, and a training that continues from
-`Epoch.state` ends as one that was never interrupted.
+`Epoch.state` ends as one that was never interrupted: on a CPU to the bit.
 """
 
 from __future__ import annotations
