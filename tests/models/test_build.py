@@ -186,9 +186,7 @@ def test_gradient_checkpointing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", FAMILIES)
-@pytest.mark.filterwarnings(
-    "ignore:.*torch.jit:DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
-)
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
 def test_torchscript(name: str) -> None:
     """A preset can be scripted, as timm asks of its models while PyTorch still does it."""
     model = timm.create_model(name, num_classes=3).eval()
