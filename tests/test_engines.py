@@ -24,6 +24,7 @@ MEASURED = {"seconds", "run"}
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 LONGER = ("epochs: 2", "epochs: 20")
+_HEARD = (signal.SIGINT, signal.SIGHUP)
 
 
 _started: list[subprocess.Popen[str]] = []
@@ -54,8 +55,8 @@ def edit(path: Path, *changes: tuple[str, str]) -> None:
 def start(*arguments: str) -> subprocess.Popen[str]:
     """Start the command line in the current folder."""
     command = [sys.executable, "-m", "gmsearch", *arguments]
-    # A shell starts what it puts in the background, these tests perhaps, deaf to SIGINT.
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    # What a shell puts in the background, or nohup runs, these tests perhaps, is deaf to one.
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in _HEARD}
     try:
         process = subprocess.Popen(
             command,
@@ -65,7 +66,8 @@ def start(*arguments: str) -> subprocess.Popen[str]:
             start_new_session=True,
         )
     finally:
-        signal.signal(signal.SIGINT, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     _started.append(process)
     return process
 
