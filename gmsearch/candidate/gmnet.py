@@ -6,15 +6,14 @@ import dataclasses
 from typing import Literal
 
 from gmsearch.candidate.canonical import digest, plain
-from gmsearch.candidate.checks import assign, is_number, one_of, require
+from gmsearch.candidate.checks import assign, is_number, require
 from gmsearch.candidate.gate import Gate, gate_of_gmnet
 from gmsearch.candidate.stages import (
     halved,
     kernels_of,
     larger_than_map,
     per_stage,
-    require_positive,
-    require_rate,
+    require_shared,
     stages_of,
 )
 
@@ -69,16 +68,12 @@ class GmNet:
                 f"{ratio!r} times width {width} leaves no channel",
             )
         kernels = kernels_of(self.kernel_size, n)
-        one_of(self.stem, ("imagenet", "cifar"), "stem")
-        require_positive(self.stem_width, "stem_width")
         require(
             self.layer_scale is None or (is_number(self.layer_scale) and self.layer_scale > 0),
             "layer_scale",
             f"{self.layer_scale!r} is neither a positive number nor none",
         )
-        require_rate(self.drop_path_rate)
-        one_of(self.init, ("release", "timm"), "init")
-        one_of(self.gain, ("none", "unit_variance"), "gain")
+        require_shared(self, ("release", "timm"))
         assign(
             self,
             widths=widths,

@@ -6,7 +6,7 @@ import dataclasses
 from typing import Literal
 
 from gmsearch.candidate.canonical import digest, plain
-from gmsearch.candidate.checks import assign, is_number, one_of, require
+from gmsearch.candidate.checks import assign, is_number, require
 from gmsearch.candidate.gate import Gate, Placement, gate_of_classic
 from gmsearch.candidate.stages import (
     halved,
@@ -14,7 +14,7 @@ from gmsearch.candidate.stages import (
     larger_than_map,
     per_stage,
     require_positive,
-    require_rate,
+    require_shared,
     stages_of,
 )
 
@@ -73,7 +73,7 @@ class MobileNetV2:
         widths, depths = stages_of(self.widths, self.depths)
         n = len(_STRIDES)
         require(len(widths) == n, "widths", f"has {len(widths)} stages; a MobileNetV2 has {n}")
-        require_positive(self.stem_width, "stem_width")
+        require_shared(self, ("kaiming", "release", "timm"))
         ratios = per_stage(self.mlp_ratio, n, "mlp_ratio")
         for ratio, before, width in zip(ratios, (self.stem_width, *widths), widths, strict=False):
             require(
@@ -81,11 +81,7 @@ class MobileNetV2:
                 "mlp_ratio",
                 f"{ratio!r} times width {min(before, width)} leaves no channel",
             )
-        one_of(self.stem, ("imagenet", "cifar"), "stem")
         require_positive(self.head_width, "head_width")
-        require_rate(self.drop_path_rate)
-        one_of(self.init, ("kaiming", "release", "timm"), "init")
-        one_of(self.gain, ("none", "unit_variance"), "gain")
         assign(
             self,
             widths=widths,

@@ -6,13 +6,12 @@ import dataclasses
 from typing import Literal
 
 from gmsearch.candidate.canonical import digest, plain
-from gmsearch.candidate.checks import assign, one_of, require
+from gmsearch.candidate.checks import assign, require
 from gmsearch.candidate.gate import PLACEMENTS, Gate, gate_of_classic
 from gmsearch.candidate.stages import (
     halved,
     larger_than_map,
-    require_positive,
-    require_rate,
+    require_shared,
     stages_of,
 )
 
@@ -59,11 +58,7 @@ class ResNet18:
         widths, depths = stages_of(self.widths, self.depths)
         n = len(widths)
         require(n <= 4, "widths", f"has {n} stages; a ResNet-18 has at most 4")
-        one_of(self.stem, ("imagenet", "cifar"), "stem")
-        require_positive(self.stem_width, "stem_width")
-        require_rate(self.drop_path_rate)
-        one_of(self.init, ("kaiming", "release", "timm"), "init")
-        one_of(self.gain, ("none", "unit_variance"), "gain")
+        require_shared(self, ("kaiming", "release", "timm"))
         places = [PLACEMENTS["resnet18"]] * n
         assign(
             self,

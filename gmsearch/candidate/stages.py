@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from gmsearch.candidate.checks import is_int, is_number, require
+from gmsearch.candidate.checks import is_int, is_number, one_of, require
 
 
 def listed(values: Any) -> tuple[Any, ...]:
@@ -58,6 +58,15 @@ def kernels_of(values: Any, n_stages: int) -> tuple[int, ...]:
 def require_positive(value: object, path: str) -> None:
     """Raise FieldError unless `value` is a positive integer."""
     require(is_int(value) and value > 0, path, f"{value!r} is not a positive integer")  # type: ignore[operator] # an int by then
+
+
+def require_shared(network: Any, inits: Sequence[str]) -> None:
+    """Raise FieldError for a value of the fields that all families have but widths and depths."""
+    one_of(network.stem, ("imagenet", "cifar"), "stem")
+    require_positive(network.stem_width, "stem_width")
+    require_rate(network.drop_path_rate)
+    one_of(network.init, inits, "init")
+    one_of(network.gain, ("none", "unit_variance"), "gain")
 
 
 def require_rate(value: object) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import abc
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from timm.layers.adaptive_avgmax_pool import SelectAdaptivePool2d
 from torch import Tensor, nn
 
 
-class Classifier(nn.Module):
+class Classifier(nn.Module, abc.ABC):
     """Features, pool, dropout, linear head.
 
     A family has its own `forward_features` and `forward_head`, and names its head and its steps.
@@ -26,17 +27,17 @@ class Classifier(nn.Module):
         self.feature_info: list[dict[str, Any]] = []
         self.grad_checkpointing = False
 
+    @abc.abstractmethod
     def forward_features(self, x: Tensor) -> Tensor:
         """Map images (N, in_chans, H, W) to the last map (N, num_features, h, w)."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:  # noqa: FBT001, FBT002 - timm's signature
         """Map features to logits (N, num_classes), or to what the head reads."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def steps(self) -> Iterator[tuple[str, nn.Module]]:
         """Yield the modules of `forward_features` in their order, by name."""
-        raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         """Map images (N, in_chans, H, W) to logits (N, num_classes)."""
@@ -121,3 +122,8 @@ class Classifier(nn.Module):
                 found[end] = x
         maps = list(found.values())
         return maps if intermediates_only else (x, maps)
+
+
+def drop_path_rates(last: float, depths: Sequence[int]) -> Iterator[float]:
+    """Yield the rate of stochastic depth of every block, linear from 0 to that of the last."""
+    yield from torch.linspace(0, last, sum(depths)).tolist()

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from gmsearch.candidate import GmNet as GmNetCandidate
 from gmsearch.candidate import Placement
-from gmsearch.models.classifier import Classifier
+from gmsearch.models.classifier import Classifier, drop_path_rates
 from gmsearch.models.gate import Ungated, first_factor, second_factor
 from gmsearch.models.weights import draw_weights
 
@@ -136,7 +136,7 @@ class GmNet(Classifier):
         self.stem = nn.Sequential(
             ConvBN(in_chans, candidate.stem_width, 3, stride=stride), nn.ReLU6()
         )
-        rates = iter(torch.linspace(0, candidate.drop_path_rate, sum(candidate.depths)).tolist())
+        rates = drop_path_rates(candidate.drop_path_rate, candidate.depths)
         stages = []
         before = candidate.stem_width
         for stage, (width, depth) in enumerate(

@@ -16,7 +16,7 @@ from timm.models import checkpoint_seq
 from torch import Tensor, nn
 
 from gmsearch.candidate import MobileNetV2 as MobileNetV2Candidate
-from gmsearch.models.classifier import Classifier
+from gmsearch.models.classifier import Classifier, drop_path_rates
 from gmsearch.models.gate import placed
 from gmsearch.models.weights import draw_weights
 
@@ -41,15 +41,7 @@ class DepthwiseSeparable(nn.Module):
         width = candidate.widths[stage]
         self.conv_dw = _depthwise(candidate, stage, in_width, stride)
         self.bn1 = nn.BatchNorm2d(in_width)
-        self.depthwise, self.depthwise2 = placed(
-            candidate,
-            stage,
-            "depthwise",
-            own="relu6",
-            width=in_width,
-            source_width=in_width,
-            stride=stride,
-        )
+        self.depthwise, self.depthwise2 = _depthwise_place(candidate, stage, in_width, stride)
         self.conv_pw = nn.Conv2d(in_width, width, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.has_skip = stride == 1 and in_width == width
@@ -90,15 +82,7 @@ class InvertedResidual(nn.Module):
         )
         self.conv_dw = _depthwise(candidate, stage, hidden, stride)
         self.bn2 = nn.BatchNorm2d(hidden)
-        self.depthwise, self.depthwise2 = placed(
-            candidate,
-            stage,
-            "depthwise",
-            own="relu6",
-            width=hidden,
-            source_width=hidden,
-            stride=stride,
-        )
+        self.depthwise, self.depthwise2 = _depthwise_place(candidate, stage, hidden, stride)
         self.conv_pwl = nn.Conv2d(hidden, width, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(width)
         self.has_skip = stride == 1 and in_width == width
@@ -117,6 +101,20 @@ class InvertedResidual(nn.Module):
 def _depthwise(candidate: MobileNetV2Candidate, stage: int, width: int, stride: int) -> nn.Conv2d:
     kernel_size = candidate.kernel_size[stage]
     return nn.Conv2d(width, width, kernel_size, stride, kernel_size // 2, groups=width, bias=False)
+
+
+def _depthwise_place(
+    candidate: MobileNetV2Candidate, stage: int, width: int, stride: int
+) -> tuple[nn.Module, nn.Module]:
+    return placed(
+        candidate,
+        stage,
+        "depthwise",
+        own="relu6",
+        width=width,
+        source_width=width,
+        stride=stride,
+    )
 
 
 class MobileNetV2(Classifier):
@@ -154,7 +152,7 @@ class MobileNetV2(Classifier):
         self.conv_stem = nn.Conv2d(in_chans, width, 3, reduction, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
         self.act1 = nn.ReLU6()
-        rates = iter(torch.linspace(0, candidate.drop_path_rate, sum(candidate.depths)).tolist())
+        rates = drop_path_rates(candidate.drop_path_rate, candidate.depths)
         stages = []
         last = len(candidate.widths) - 1
         for stage, depth in enumerate(candidate.depths):

@@ -15,7 +15,7 @@ from timm.models import checkpoint_seq
 from torch import Tensor, nn
 
 from gmsearch.candidate import ResNet18 as ResNet18Candidate
-from gmsearch.models.classifier import Classifier
+from gmsearch.models.classifier import Classifier, drop_path_rates
 from gmsearch.models.gate import placed
 from gmsearch.models.weights import draw_weights
 
@@ -117,7 +117,7 @@ class ResNet18(Classifier):
         reduction = 2 if candidate.stem == "imagenet" else 1
         self.feature_info = [{"num_chs": before, "reduction": reduction, "module": "act1"}]
         reduction *= reduction
-        rates = iter(torch.linspace(0, candidate.drop_path_rate, sum(candidate.depths)).tolist())
+        rates = drop_path_rates(candidate.drop_path_rate, candidate.depths)
         stages: list[nn.Module] = []
         for stage, (width, depth) in enumerate(
             zip(candidate.widths, candidate.depths, strict=True)
