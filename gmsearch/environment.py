@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from gmsearch.candidate import Mode
+from gmsearch.experiment import TimingMode
 
 _PACKAGES = ("gmsearch", "torch", "torchvision", "timm", "fvcore", "ray", "optuna", "numpy")
 
@@ -47,7 +47,7 @@ def cpu_count() -> int:
     return os.cpu_count() or 1
 
 
-def lacking(mode: Mode, device_kind: str) -> str | None:
+def lacking(mode: TimingMode, device_kind: str) -> str | None:
     """Return what a mode of running a network lacks on this machine, with the remedy, if any."""
     if device_kind != "cpu" or mode == "eager":
         return None

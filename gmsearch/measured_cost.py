@@ -14,8 +14,8 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from gmsearch.cost import NOTHING, Cost, Count, Kind, Part, conv_kind, cost_of
 from gmsearch.errors import FieldError
+from gmsearch.networks.count import NOTHING, Cost, Count, Kind, Part, conv_kind, cost_of
 
 # PyTorch tags its element-wise operators; it forgot these, the second until 2.11.
 _UNTAGGED = {"hardswish", "leaky_relu"}

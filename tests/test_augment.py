@@ -17,7 +17,7 @@ from torch import Tensor
 from torchvision.transforms import RandomResizedCrop
 from torchvision.transforms.v2 import functional as tv
 
-from gmsearch.candidate import recipe_from
+from gmsearch.experiment import recipe_from
 from gmsearch.train.augment import crops, jittered, resized
 from gmsearch.train.mix import Mixer, Targets, mix, rectangles
 

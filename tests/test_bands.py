@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 from gmsearch.bands import drawn, evaluate_bands, evaluate_batches, metrics, versions
-from gmsearch.candidate import Bands, Stored
 from gmsearch.data import load
 from gmsearch.errors import FieldError
 from gmsearch.evaluate import Scores
+from gmsearch.experiment import Bands, Stored
 
 IMAGENETTE = Path(__file__).parents[2] / "shared" / "data" / "imagenette32"
 MEAN = torch.tensor([0.5, 0.4, 0.3])

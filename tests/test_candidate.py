@@ -10,31 +10,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gmsearch.candidate import (
+from gmsearch.errors import FieldError
+from gmsearch.experiment import Arm, Recipe, arm_from, recipe_from
+from gmsearch.networks import (
     ACTIVATIONS,
     PLACEMENTS,
     PRESETS,
     PRODUCTS,
-    Arm,
     Gate,
-    GmNet,
-    Recipe,
-    TimmModel,
-    arm_from,
+    GmNetSpec,
+    TimmSpec,
     candidate_from,
-    difference,
-    plain,
-    recipe_from,
 )
-from gmsearch.errors import FieldError
+from gmsearch.plain import difference, plain
 
 TINY: dict[str, Any] = {"widths": [8, 16], "depths": [1, 2]}
 
 
-def tiny(**changes: Any) -> GmNet:
+def tiny(**changes: Any) -> GmNetSpec:
     """Return a network of two stages, with changes."""
     candidate = candidate_from({**TINY, **changes})
-    assert isinstance(candidate, GmNet)
+    assert isinstance(candidate, GmNetSpec)
     return candidate
 
 
@@ -253,8 +249,8 @@ def test_candidates_are_frozen_and_hashable() -> None:
 def test_timm_models_are_candidates() -> None:
     """A model of timm has a digest like any other."""
     model = candidate_from({"family": "timm", "name": "starnet_s1"})
-    assert model == TimmModel(name="starnet_s1")
-    assert model.digest != TimmModel(name="starnet_s2").digest
+    assert model == TimmSpec(name="starnet_s1")
+    assert model.digest != TimmSpec(name="starnet_s2").digest
 
 
 @pytest.mark.parametrize(

@@ -14,22 +14,22 @@ import timm
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from gmsearch.candidate import (
-    ACTIVATIONS,
-    PLACEMENTS,
-    PRODUCTS,
-    Gate,
-    GmNet,
-    MobileNetV2,
-    ResNet18,
-    candidate_from,
-)
 from gmsearch.cost import Cost, cost
 from gmsearch.errors import FieldError
 from gmsearch.measured_cost import measured_cost
 from gmsearch.models import build
+from gmsearch.networks import (
+    ACTIVATIONS,
+    PLACEMENTS,
+    PRODUCTS,
+    Gate,
+    GmNetSpec,
+    MobileNetV2Spec,
+    ResNet18Spec,
+    candidate_from,
+)
 
-Network = GmNet | ResNet18 | MobileNetV2
+Network = GmNetSpec | ResNet18Spec | MobileNetV2Spec
 
 FAMILIES = ("gmnet", "resnet18", "mobilenetv2")
 STEMS = ("imagenet", "cifar")
@@ -56,14 +56,14 @@ def some_network(rng: random.Random, family: str, gate: Gate, stem: str) -> Netw
         "drop_path_rate": rng.choice((0, 0.2)),
     }
     if family == "resnet18":
-        return ResNet18(**shared)
+        return ResNet18Spec(**shared)
     shared |= {
         "mlp_ratio": tuple(rng.choice((1, 1.5, 2, 2.7)) for _ in range(stages)),
         "kernel_size": tuple(rng.choice((1, 3, 5, 7)) for _ in range(stages)),
     }
     if family == "mobilenetv2":
-        return MobileNetV2(**shared, head_width=rng.randint(1, 9))
-    return GmNet(**shared, layer_scale=rng.choice((None, 1e-6)))
+        return MobileNetV2Spec(**shared, head_width=rng.randint(1, 9))
+    return GmNetSpec(**shared, layer_scale=rng.choice((None, 1e-6)))
 
 
 class ShapesOnly(TorchDispatchMode):
@@ -253,7 +253,7 @@ def test_one_expression_for_a_block() -> None:
     width, ratio, k, side = 10, 3, 5, 7
     shape = {"widths": (width,), "mlp_ratio": ratio, "kernel_size": k, "stem": "cifar"}
     one, two = (
-        cost(GmNet(**shape, depths=(depth,)), num_classes=4, resolution=2 * side)
+        cost(GmNetSpec(**shape, depths=(depth,)), num_classes=4, resolution=2 * side)
         for depth in (1, 2)
     )
     hidden = ratio * width
@@ -269,7 +269,7 @@ def test_pool_is_charged_its_window() -> None:
     kernel_size, elements = 5, 4 * 2 * 3**2
     pool, self_gate = (
         cost(
-            GmNet(widths=(4,), depths=(1,), mlp_ratio=2, stem="cifar", gate=gate),
+            GmNetSpec(widths=(4,), depths=(1,), mlp_ratio=2, stem="cifar", gate=gate),
             num_classes=2,
             resolution=6,
         )
@@ -284,15 +284,15 @@ def test_pool_is_charged_its_window() -> None:
 def test_no_pixel_is_an_error(resolution: int) -> None:
     """A resolution below one pixel is refused by name."""
     with pytest.raises(FieldError) as caught:
-        cost(GmNet(widths=(4,), depths=(1,)), num_classes=2, resolution=resolution)
+        cost(GmNetSpec(widths=(4,), depths=(1,)), num_classes=2, resolution=resolution)
     assert caught.value.path == "resolution"
 
 
 def test_metrics_are_named_as_in_records() -> None:
     """`metrics` gives the four static metrics under the names of the records."""
-    from gmsearch.trial import STATIC_METRICS
+    from gmsearch.experiment import STATIC_METRICS
 
-    counted = cost(GmNet(widths=(4,), depths=(1,)), num_classes=2, resolution=8)
+    counted = cost(GmNetSpec(widths=(4,), depths=(1,)), num_classes=2, resolution=8)
     assert tuple(counted.metrics()) == STATIC_METRICS
     assert counted.metrics()["flops"] == counted.flops
 
@@ -300,8 +300,8 @@ def test_metrics_are_named_as_in_records() -> None:
 def test_needs_no_torch() -> None:
     """Counting in closed form loads neither torch nor timm nor fvcore."""
     script = (
-        "import sys; from gmsearch.cost import cost; from gmsearch.candidate import GmNet;"
-        "cost(GmNet(widths=(4,), depths=(1,)), num_classes=2, resolution=8);"
+        "import sys; from gmsearch.cost import cost; from gmsearch.networks import GmNetSpec;"
+        "cost(GmNetSpec(widths=(4,), depths=(1,)), num_classes=2, resolution=8);"
         "print([m for m in ('torch', 'timm', 'fvcore') if m in sys.modules])"
     )
     ran = subprocess.run(

@@ -11,14 +11,17 @@ from typing import Any
 
 import pytest
 
-from gmsearch import engine_serial, runner
+from gmsearch import runner
 from gmsearch.cli import run
 from gmsearch.data import load
 from gmsearch.driver import STUDIES, Driver, Facts, open_study
+from gmsearch.engines import serial
 from gmsearch.errors import StudyError
+from gmsearch.experiment import Plan, Progress
 from gmsearch.ledger import Records, read, spool
-from gmsearch.space import Space, load_space
-from gmsearch.trial import Failure, Plan, Progress, State, record_of
+from gmsearch.records import Failure, State, record_of
+from gmsearch.space import Space
+from gmsearch.spacefile import load_space
 
 MEASURED = {"seconds", "run", "started", "created"}
 TIMED = {"latency_ms"}
@@ -57,7 +60,7 @@ def run_all(path: Path) -> tuple[Records, Log]:
     """Run the space to its end, serially."""
     space, log = load_space(path), Log()
     with open_study(space, facts_of(space), log, engine="serial") as driver:
-        engine_serial.run(driver)
+        serial.run(driver)
         assert driver.finished
     return read(STUDIES / space.study), log
 
@@ -130,8 +133,8 @@ def test_weights_predictions_and_curves_are_kept(tiny_space: Path) -> None:
     import torch
     from safetensors.torch import load_file
 
-    from gmsearch.candidate import candidate_from
     from gmsearch.models import build
+    from gmsearch.networks import candidate_from
 
     records, _ = run_all(tiny_space)
     space = load_space(tiny_space)
@@ -329,7 +332,7 @@ def test_a_space_that_holds_fewer_than_asked_for_ends_and_says_so(tiny_space: Pa
     edit(tiny_space, ("method: grid", "method: random, candidates: 9"))
     space, log = load_space(tiny_space), Log()
     with open_study(space, facts_of(space), log, engine="serial") as driver:
-        engine_serial.run(driver)
+        serial.run(driver)
         assert driver.finished
         assert driver.counts == (8, 8)
         assert driver.stopped is None

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from gmsearch.ledger import read
-from gmsearch.trial import State
+from gmsearch.records import State
 
 MEASURED = {"seconds", "run"}
 

@@ -19,22 +19,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from gmsearch.candidate import (
-    MODES,
-    TIMED_DTYPES,
-    TIMED_METRICS,
-    Condition,
-    candidate_from,
-    timed,
-)
 from gmsearch.environment import lacking
 from gmsearch.errors import InputError
+from gmsearch.experiment import MODES, TIMED_DTYPES, TIMED_METRICS, TimingCondition, timed
 from gmsearch.latency import fold_batch_norm, machine, measure, measure_each
 from gmsearch.latency.folding import deployed
 from gmsearch.latency.machine import Machine, foreign_share
 from gmsearch.latency.modes import Subject, exact
 from gmsearch.latency.protocol import _median_interval
 from gmsearch.models import build
+from gmsearch.networks import candidate_from
 
 NET = {"widths": [8, 16], "depths": [1, 1], "stem_width": 8, "kernel_size": 3, "mlp_ratio": 2}
 CPU = torch.device("cpu")
@@ -197,7 +191,7 @@ def test_more_work_takes_longer_and_a_failure_stays_its_own() -> None:
             raise ValueError("no such size")
 
     models = {"small": tiny(), "broken": Broken(), "large": tiny(widths=[96, 192], depths=[3, 3])}
-    usual = Condition()
+    usual = TimingCondition()
     found = measure_each(models, resolution=32, device="cpu", threads=1, conditions=[usual, usual])
     assert [list(timings) for timings in found.values()] == [[usual]] * 3
     small, broken, large = (found[name][usual] for name in models)
@@ -232,16 +226,16 @@ def test_the_interval_holds_the_median(seed: int) -> None:
 @given(
     st.sampled_from(TIMED_METRICS),
     st.builds(
-        Condition,
+        TimingCondition,
         batch_size=st.integers(1, 999_999),
         mode=st.sampled_from(MODES),
         dtype=st.sampled_from(TIMED_DTYPES),
     ),
 )
-def test_names_of_timed_metrics_are_read_back(metric: str, condition: Condition) -> None:
+def test_names_of_timed_metrics_are_read_back(metric: str, condition: TimingCondition) -> None:
     """A name gives back its metric and its condition; no two conditions share a name."""
     assert timed(condition.name(metric)) == (metric, condition)
-    assert (condition.name(metric) == metric) == (condition == Condition())
+    assert (condition.name(metric) == metric) == (condition == TimingCondition())
 
 
 @pytest.mark.parametrize(
@@ -275,7 +269,10 @@ def test_bfloat16_is_what_it_says() -> None:
     with exact():
         one, other = (
             Subject(
-                tiny(), resolution=16, device=CPU, condition=Condition(batch_size=2, dtype=dtype)
+                tiny(),
+                resolution=16,
+                device=CPU,
+                condition=TimingCondition(batch_size=2, dtype=dtype),
             ).outputs()
             for dtype in TIMED_DTYPES
         )
@@ -306,8 +303,10 @@ def test_compiled_networks_give_equal_outputs_wherever_their_weights_lie() -> No
     """Compiled equals eager to 1e-5, compiled once: weights moved in memory compile nothing."""
     small = tiny(widths=[8], depths=[1])
     with exact():
-        eager = Subject(small, resolution=16, device=CPU, condition=Condition())
-        compiled = Subject(small, resolution=16, device=CPU, condition=Condition(mode="compiled"))
+        eager = Subject(small, resolution=16, device=CPU, condition=TimingCondition())
+        compiled = Subject(
+            small, resolution=16, device=CPU, condition=TimingCondition(mode="compiled")
+        )
         before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
         compiled.place()
         torch.testing.assert_close(compiled.outputs(), eager.outputs(), atol=1e-5, rtol=1e-5)
@@ -371,7 +370,7 @@ def test_our_own_process_is_no_neighbour() -> None:
 def test_a_gpu_times_every_mode(dtype: Any) -> None:
     """Eager, compiled and graph give equal outputs, a memory, and clocks where NVML tells."""
     device = torch.device("cuda")
-    conditions = [Condition(mode=mode, batch_size=4, dtype=dtype) for mode in MODES]
+    conditions = [TimingCondition(mode=mode, batch_size=4, dtype=dtype) for mode in MODES]
     found = measure_each(
         {"": tiny()}, resolution=32, device="cuda", threads=1, conditions=conditions
     )[""]

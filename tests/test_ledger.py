@@ -20,7 +20,7 @@ import pytest
 from gmsearch import ledger as ledgers
 from gmsearch.errors import InputError, StudyError
 from gmsearch.ledger import Ledger, Records, spool
-from gmsearch.trial import State, record_from
+from gmsearch.records import State, record_from
 
 
 def trial(key: str = "k0", **changes: Any) -> dict[str, Any]:

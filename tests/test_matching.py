@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from gmsearch.candidate import OwnNetwork, candidate_from
 from gmsearch.cost import cost
 from gmsearch.driver.matching import matched
+from gmsearch.networks import OwnNetwork, candidate_from
 from gmsearch.space import Match
 
 SMALL: dict[str, Any] = {

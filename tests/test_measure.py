@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gmsearch import engine_serial, ledger, runner
-from gmsearch.candidate import Bands
+from gmsearch import ledger, runner
 from gmsearch.cli.measure import measure_study
 from gmsearch.cli.run import facts_of
 from gmsearch.driver import STUDIES, Driver, Measures, open_study
+from gmsearch.engines import serial
 from gmsearch.errors import InputError, StudyError
+from gmsearch.experiment import Bands, Plan
 from gmsearch.ledger import Records, read
-from gmsearch.space import load_space
-from gmsearch.trial import Plan
+from gmsearch.spacefile import load_space
 
 Study = Callable[..., Records]
 
@@ -65,7 +65,7 @@ def run(path: Path, log: Log) -> Driver:
     """Run a space to its end, serially."""
     space = load_space(path)
     with open_study(space, facts_of(space, path), log, engine="serial") as driver:
-        engine_serial.run(driver)
+        serial.run(driver)
         return driver
 
 

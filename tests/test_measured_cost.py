@@ -9,11 +9,11 @@ import timm
 import torch
 from torch import nn
 
-from gmsearch.candidate import TimmModel
 from gmsearch.cost import Cost
 from gmsearch.errors import FieldError
 from gmsearch.measured_cost import measured_cost
 from gmsearch.models import build
+from gmsearch.networks import TimmSpec
 
 # PyTorch's and timm's own.
 ACTIVATIONS = {"ReLU", "ReLU6", "GELU", "SiLU", "Hardswish", "Hardsigmoid", "Sigmoid"}
@@ -71,7 +71,7 @@ def test_copies_are_not_work() -> None:
 )
 def test_timm_models(name: str, params: int, macs: int) -> None:
     """Models of timm have the parameters and fvcore total known for them at 224 pixels."""
-    model = build(TimmModel(name=name), num_classes=1000, seed=0)
+    model = build(TimmSpec(name=name), num_classes=1000, seed=0)
     counted, unknown = measured_cost(model, 224)
     assert (counted.params, counted.flops) == (params, macs)
     assert 0 < counted.activation_elements <= counted.elementwise_ops
@@ -150,7 +150,7 @@ def test_twenty_timm_models(name: str) -> None:
 
 def test_attention_is_unfused() -> None:
     """The products inside attention are in the flops: 2 per token pair, channel and block."""
-    model = build(TimmModel(name="test_vit"), num_classes=10, seed=0)
+    model = build(TimmSpec(name="test_vit"), num_classes=10, seed=0)
     counted, unknown = measured_cost(model, 160)
     assert unknown.keys() == {"aten::softmax"}
     linear = sum(
@@ -178,7 +178,7 @@ def test_model_is_left_as_it_was() -> None:
 
 def test_size_a_model_does_not_take() -> None:
     """A model made for one size refuses another by the name of the field."""
-    model = build(TimmModel(name="vit_tiny_patch16_224"), num_classes=2, seed=0)
+    model = build(TimmSpec(name="vit_tiny_patch16_224"), num_classes=2, seed=0)
     with pytest.raises(FieldError, match="does not take 32 pixels") as caught:
         measured_cost(model, 32)
     assert caught.value.path == "resolution"

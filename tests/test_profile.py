@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from gmsearch.candidate import Condition, candidate_from
 from gmsearch.cli.profile_text import Profile, Row, print_profile
 from gmsearch.cost import cost
+from gmsearch.experiment import TimingCondition
 from gmsearch.latency import Timing
+from gmsearch.networks import candidate_from
 
 TINY = ["mobilenetv3_small_050", "--resolution", "32", "--classes", "10"]
 
@@ -50,7 +51,7 @@ def test_no_number_is_cut_off(
         assert number in text
 
 
-def a_timing(condition: Condition, reference_ms: float) -> Timing:
+def a_timing(condition: TimingCondition, reference_ms: float) -> Timing:
     """Return a timing of one millisecond."""
     return Timing(
         condition=condition,
@@ -86,7 +87,7 @@ def test_what_fails_under_one_condition_keeps_the_others(
     The reference is told of each condition by itself.
     """
     candidate = candidate_from({"preset": "gmnet_s1"})
-    conditions = [Condition(), Condition(batch_size=64)]
+    conditions = [TimingCondition(), TimingCondition(batch_size=64)]
     rows = [Row(name=name, candidate=candidate) for name in ("whole", "part")]
     rows[0].timings = {c: a_timing(c, 2.0 * c.batch_size) for c in conditions}
     rows[1].timings = {conditions[0]: a_timing(conditions[0], 2.0)}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gmsearch.space import load_space
+from gmsearch.spacefile import load_space
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -15,11 +15,11 @@ import pytest
 import torch
 
 from gmsearch import runner
-from gmsearch.candidate import Arm, Bands, Spectral, candidate_from, recipe_from
 from gmsearch.data import load
+from gmsearch.experiment import Arm, Bands, Plan, Progress, Spectral, plan_from, recipe_from
 from gmsearch.ledger import read as ledger_read
 from gmsearch.ledger import read_history
-from gmsearch.trial import Plan, Progress, plan_from
+from gmsearch.networks import candidate_from
 
 DATA = Spectral(classes=3, train_images=60, evaluation_images=30)
 

@@ -15,7 +15,8 @@ import pytest
 
 from gmsearch.errors import FieldError
 from gmsearch.search import Outcome, Proposal, sampler
-from gmsearch.space import Space, load_space
+from gmsearch.space import Space
+from gmsearch.spacefile import load_space
 
 METHODS = ("grid", "ablation", "random", "tpe", "nsga2")
 SEARCHES = ("random", "tpe", "nsga2")

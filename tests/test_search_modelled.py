@@ -19,7 +19,8 @@ from gmsearch import pareto
 from gmsearch.search import Outcome, Proposal, Sampler, sampler
 from gmsearch.search.modelled import POPULATION, TPE_BATCH, distribution, encode, suggest
 from gmsearch.search.uniform import seeded
-from gmsearch.space import Choice, Float, Int, Parameter, Space, load_space
+from gmsearch.space import Choice, Float, Int, Parameter, Space
+from gmsearch.spacefile import load_space
 
 GENERATION = "NSGAIISampler:generation"
 

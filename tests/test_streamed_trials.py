@@ -12,9 +12,18 @@ import pytest
 from PIL import Image
 
 from gmsearch import runner
-from gmsearch.candidate import Arm, Bands, DataSpec, Stored, Streamed, candidate_from, recipe_from
 from gmsearch.data import load
-from gmsearch.trial import Plan, plan_from
+from gmsearch.experiment import (
+    Arm,
+    Bands,
+    DataSpec,
+    Plan,
+    Stored,
+    Streamed,
+    plan_from,
+    recipe_from,
+)
+from gmsearch.networks import candidate_from
 
 VERSIONS = ("raw", "nodc", "low@4", "high@4", "band@2:6")
 PIXELS = {"mean": (0.5, 0.4, 0.3), "std": (0.2, 0.3, 0.4)}

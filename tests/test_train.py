@@ -15,9 +15,10 @@ import torch
 from timm.scheduler import CosineLRScheduler
 from torch import Tensor, nn
 
-from gmsearch.candidate import Recipe, candidate_from, recipe_from
 from gmsearch.errors import DivergedError
+from gmsearch.experiment import Recipe, recipe_from
 from gmsearch.models import build
+from gmsearch.networks import candidate_from
 from gmsearch.train import Batches, Epoch, InMemory, learning_rate, train
 from gmsearch.train.depthwise import FastDepthwise
 

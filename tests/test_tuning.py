@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from gmsearch import runner
-from gmsearch.candidate import candidate_from
 from gmsearch.cli import run
 from gmsearch.cost import cost
 from gmsearch.driver import STUDIES, Driver, open_study
+from gmsearch.experiment import Plan
 from gmsearch.ledger import Records, read, spool
-from gmsearch.space import Space, load_space
-from gmsearch.trial import Failure, Plan, State, record_of
+from gmsearch.networks import candidate_from
+from gmsearch.records import Failure, State, record_of
+from gmsearch.space import Space
+from gmsearch.spacefile import load_space
 
 LR = ("search:", "tune: {lr: [1e-3, 1e-2, 3e-3]}\nsearch:")
 ONE_EPOCH = (("epochs: 2", "epochs: 1"), ("seeds: [0, 1]", "seeds: [0]"))

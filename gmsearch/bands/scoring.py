@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from gmsearch.bands.norms import Norms, drawn
 from gmsearch.bands.split import versions
-from gmsearch.candidate import Bands
 from gmsearch.evaluate import Scores, score
+from gmsearch.experiment import Bands
 
 # Floats of a batch on a CPU, which is faster while a batch stays in its cache: 170 images of 32
 # pixels, 3 of 224.

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from gmsearch.candidate import Bands
+from gmsearch.experiment import Bands
 
 
 def versions(

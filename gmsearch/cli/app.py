@@ -157,12 +157,12 @@ def profile(
 
     Latencies are measured beside a reference network; nothing else should run meanwhile.
     """
-    from gmsearch.candidate import Condition
     from gmsearch.cli.profile import Request
     from gmsearch.cli.profile import profile as profile_networks
+    from gmsearch.experiment import TimingCondition
 
     conditions = [
-        Condition(batch_size=size, mode=one.value, dtype=dtype.value)
+        TimingCondition(batch_size=size, mode=one.value, dtype=dtype.value)
         for one in mode or [Mode.EAGER]
         for size in batch_size or [1]
     ]

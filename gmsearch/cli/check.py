@@ -13,14 +13,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from gmsearch.candidate import Arm
 from gmsearch.cli.run import facts_of, remarks, require_possible, workers_of
 from gmsearch.driver import Facts, infeasible_by_cost, matched_arm, static_cost
+from gmsearch.experiment import STATIC_METRICS, Arm
 from gmsearch.search import sampler
 from gmsearch.search.arms import Arms
 from gmsearch.search.uniform import Uniform
-from gmsearch.space import Space, json_schema, load_space
-from gmsearch.trial import STATIC_METRICS
+from gmsearch.space import Space
+from gmsearch.spacefile import json_schema, load_space
 
 _ENUMERATED = 50_000
 _DRAWN = 10_000

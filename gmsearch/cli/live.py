@@ -12,10 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Column
 from rich.text import Text
 
-from gmsearch import trial
-from gmsearch.candidate import timed
+from gmsearch import experiment
+from gmsearch.experiment import HOLDOUT, Plan, timed
 from gmsearch.space import Space
-from gmsearch.trial import HOLDOUT, Plan
 
 _SHOWN_METRICS = 4
 _TRAINING = ("trial", "tuning")
@@ -46,7 +45,7 @@ class Lines:
         """Take note of the time."""
         self._clock.started(plan)
 
-    def progress(self, progress: trial.Progress) -> None:
+    def progress(self, progress: experiment.Progress) -> None:
         """Say nothing: an epoch is not a line."""
 
     def finished(self, plan: Plan, record: Mapping[str, Any]) -> None:
@@ -113,7 +112,7 @@ class Bars:
             name_of(self.space, plan), total=epochs, epoch="", shown=""
         )
 
-    def progress(self, progress: trial.Progress) -> None:
+    def progress(self, progress: experiment.Progress) -> None:
         """Move a bar."""
         self._each.update(
             self._tasks[progress.key],
@@ -178,7 +177,7 @@ class _Best:
         self._objective = space.objectives[0]
         prefix = HOLDOUT if space.selects() else ""
         metric = self._objective.metric
-        static = metric in trial.STATIC_METRICS or timed(metric) is not None
+        static = metric in experiment.STATIC_METRICS or timed(metric) is not None
         self._metric = self._objective.metric if static else prefix + self._objective.metric
         self._values: dict[str, list[float]] = {}
         self._names: dict[str, str] = {}
@@ -218,7 +217,7 @@ def outcome(space: Space, record: Mapping[str, Any]) -> str:
         interval = f"{metrics[f'{name}.low']:.3g} to {metrics[f'{name}.high']:.3g}"
         note = ", disturbed" if record.get("disturbed") else ""
         return f"{name} {metrics[name]:.3g} ({interval}{note})"
-    names = [o.metric for o in space.objectives if o.metric not in trial.STATIC_METRICS]
+    names = [o.metric for o in space.objectives if o.metric not in experiment.STATIC_METRICS]
     if record["record"] == "tuning" and space.tune is not None:
         names = [f"{HOLDOUT}{space.tune.metric}"]
     if record["record"] == "measure":

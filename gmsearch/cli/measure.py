@@ -11,15 +11,15 @@ from typing import Any
 
 from rich.console import Console
 
-from gmsearch.candidate import Bands
 from gmsearch.cli.live import name_of, outcome
 from gmsearch.cli.read import study_folder
 from gmsearch.cli.run import INTERRUPTED, facts_of, signals_as_interrupts
 from gmsearch.driver import Facts, Measures, require_same_data, start_record
 from gmsearch.errors import FieldError, InputError
+from gmsearch.experiment import Bands, Plan
 from gmsearch.ledger import Ledger
-from gmsearch.space import Space, load_space
-from gmsearch.trial import Plan
+from gmsearch.space import Space
+from gmsearch.spacefile import load_space
 
 
 def measure_study(

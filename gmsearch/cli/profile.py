@@ -13,13 +13,15 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from gmsearch.candidate import PRESETS, Candidate, Condition, TimmModel, candidate_from
 from gmsearch.cli.profile_text import Profile, Row, print_profile, write_csv, write_json
 from gmsearch.cost import Cost, cost
 from gmsearch.errors import FieldError, GmsearchError, InputError
+from gmsearch.experiment import TimingCondition
+from gmsearch.networks import PRESETS, Candidate, TimmSpec, candidate_from
 from gmsearch.search.arms import Arms
 from gmsearch.search.uniform import Uniform
-from gmsearch.space import Space, load_space
+from gmsearch.space import Space
+from gmsearch.spacefile import load_space
 
 INTERRUPTED = 130
 _RESOLUTION = 224
@@ -36,7 +38,7 @@ class Request:
     classes: int | None
     device: str | None
     threads: int
-    conditions: Sequence[Condition]
+    conditions: Sequence[TimingCondition]
     """Empty for costs alone."""
     by_kind: bool
     csv: Path | None
@@ -92,7 +94,7 @@ def _candidates(request: Request, console: Console) -> tuple[dict[str, Candidate
             if request.resolution is None or request.classes is None:
                 sizes[_size(space)] = name
         else:
-            found[name] = TimmModel(name=name)
+            found[name] = TimmSpec(name=name)
     if len(sizes) > 1:
         raise InputError(
             f"{' and '.join(sizes.values())} have images of other sizes or classes; say both with "
@@ -169,7 +171,7 @@ def _cost(
 ) -> tuple[Cost, dict[str, int]]:
     from gmsearch.measured_cost import measured_cost
 
-    if isinstance(candidate, TimmModel):
+    if isinstance(candidate, TimmSpec):
         return measured_cost(model, resolution)
     return cost(candidate, num_classes=classes, resolution=resolution), {}
 

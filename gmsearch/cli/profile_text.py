@@ -14,11 +14,12 @@ from rich.console import Console, JustifyMethod
 from rich.measure import Measurement
 from rich.table import Table
 
-from gmsearch.candidate import PUBLISHED, Candidate, Condition, plain
 from gmsearch.cost import Cost
 from gmsearch.environment import describe
 from gmsearch.errors import InputError
-from gmsearch.trial import STATIC_METRICS
+from gmsearch.experiment import STATIC_METRICS, TimingCondition
+from gmsearch.networks import PUBLISHED, Candidate
+from gmsearch.plain import plain
 
 if TYPE_CHECKING:
     from gmsearch.latency import Timing
@@ -40,7 +41,7 @@ class Row:
     cost: Cost | None = None
     uncounted: dict[str, int] = dataclasses.field(default_factory=dict)
     """Operators in no count, and how often they run."""
-    timings: dict[Condition, Timing] = dataclasses.field(default_factory=dict)
+    timings: dict[TimingCondition, Timing] = dataclasses.field(default_factory=dict)
     error: str | None = None
 
     def values(self) -> dict[str, float]:
@@ -50,7 +51,7 @@ class Row:
             found |= timing.metrics()
         return found
 
-    def remarks(self, condition: Condition) -> str:
+    def remarks(self, condition: TimingCondition) -> str:
         """Return what may have moved the numbers of one condition."""
         timing = self.timings.get(condition)
         return ", ".join(timing.disturbances) if timing is not None else ""
@@ -63,7 +64,7 @@ class Profile:
     rows: Sequence[Row]
     resolution: int
     classes: int
-    conditions: Sequence[Condition]
+    conditions: Sequence[TimingCondition]
 
 
 Column = tuple[str, Callable[[Row], str]]
@@ -125,7 +126,7 @@ def _published(profile: Profile, row: Row) -> str:
     return f"{found.params / 1e6:g}M, {found.flops / 1e9:g}G{mark}"
 
 
-def _timed_columns(profile: Profile, condition: Condition) -> list[Column]:
+def _timed_columns(profile: Profile, condition: TimingCondition) -> list[Column]:
     def of_timing(text: Callable[[Timing], str]) -> Callable[[Row], str]:
         def cell(row: Row) -> str:
             timing = row.timings.get(condition)
@@ -188,11 +189,11 @@ def _notes(profile: Profile) -> list[str]:
     return lines
 
 
-def _how(conditions: Sequence[Condition], timings: Sequence[Timing]) -> str:
+def _how(conditions: Sequence[TimingCondition], timings: Sequence[Timing]) -> str:
     protocol = timings[0].protocol
     threads = protocol["threads"]
     named = "; ".join(f"batch {c.batch_size}, {c.mode}, {c.dtype}" for c in conditions)
-    references: dict[Condition, list[float]] = {}
+    references: dict[TimingCondition, list[float]] = {}
     for timing in timings:
         references.setdefault(timing.condition, []).append(timing.reference_ms)
     medians = "; ".join(

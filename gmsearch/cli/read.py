@@ -12,9 +12,10 @@ from rich.text import Text
 
 from gmsearch.driver import STUDIES
 from gmsearch.errors import InputError, StudyError
+from gmsearch.experiment import STATIC_METRICS
 from gmsearch.ledger import Records, check_name, newest, read, studies
-from gmsearch.space import load_space
-from gmsearch.trial import STATIC_METRICS, TrialRecord
+from gmsearch.records import TrialRecord
+from gmsearch.spacefile import load_space
 
 REPORTS = Path("reports")
 

@@ -16,14 +16,16 @@ from typing import Literal
 
 from rich.console import Console
 
-from gmsearch.candidate import Arm, TimmModel, timed
 from gmsearch.cli.live import Bars, Lines
 from gmsearch.data import load
 from gmsearch.driver import STUDIES, Driver, Facts, counted, infeasible_by_cost, open_study
 from gmsearch.environment import cpu_count, cpu_name, lacking
 from gmsearch.errors import FieldError, InputError
-from gmsearch.space import Resources, Space, load_space
-from gmsearch.trial import State
+from gmsearch.experiment import Arm, timed
+from gmsearch.networks import TimmSpec
+from gmsearch.records import State
+from gmsearch.space import Resources, Space
+from gmsearch.spacefile import load_space
 
 INTERRUPTED = 130
 _ARMS_LOOKED_AT = 100
@@ -70,13 +72,13 @@ def run_space(
 
 def _run(driver: Driver, engine: str, workers: int) -> None:
     if engine == "serial":
-        from gmsearch import engine_serial
+        from gmsearch.engines import serial
 
-        engine_serial.run(driver)
+        serial.run(driver)
     else:
-        from gmsearch import engine_ray
+        from gmsearch.engines import ray
 
-        engine_ray.run(driver, workers=workers)
+        ray.run(driver, workers=workers)
 
 
 def facts_of(space: Space, path: Path) -> Facts:
@@ -130,7 +132,7 @@ def require_possible(space: Space, facts: Facts, path: Path) -> None:
         if missing is not None:
             raise InputError(f"{path}: train.compile: {missing}")
     for arm in arms:
-        if isinstance(arm.candidate, TimmModel):
+        if isinstance(arm.candidate, TimmSpec):
             try:
                 counted(arm.candidate, classes=facts.classes, resolution=facts.resolution)
             except FieldError as error:
@@ -152,7 +154,7 @@ def remarks(arms: Iterable[Arm], facts: Facts) -> list[str]:
     said: collections.Counter[str] = collections.Counter()
     for candidate in dict.fromkeys(arm.candidate for arm in arms):
         said.update(set(candidate.kernel_warnings(facts.resolution)))
-        if isinstance(candidate, TimmModel):
+        if isinstance(candidate, TimmSpec):
             unknown = counted(candidate, classes=facts.classes, resolution=facts.resolution)[1]
             said.update(f"the static cost leaves out {operator}" for operator in unknown)
     return [

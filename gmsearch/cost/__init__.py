@@ -16,10 +16,10 @@ Models of timm are counted by `gmsearch.measured_cost`, which also audits this m
 
 from __future__ import annotations
 
-from gmsearch.candidate import GmNet, OwnNetwork, ResNet18
 from gmsearch.cost import gmnet, mobilenetv2, resnet18
-from gmsearch.cost.count import NOTHING, Cost, Count, Kind, Part, conv_kind, cost_of
 from gmsearch.errors import FieldError
+from gmsearch.networks import GmNetSpec, OwnNetwork, ResNet18Spec
+from gmsearch.networks.count import NOTHING, Cost, Count, Kind, Part, conv_kind, cost_of
 
 __all__ = ["NOTHING", "Cost", "Count", "Kind", "Part", "conv_kind", "cost", "cost_of"]
 
@@ -36,8 +36,8 @@ def cost(candidate: OwnNetwork, *, num_classes: int, resolution: int, in_chans: 
     if resolution < 1:
         raise FieldError("resolution", f"{resolution} leaves no pixel; give at least 1")
     shape = num_classes, resolution, in_chans
-    if isinstance(candidate, GmNet):
+    if isinstance(candidate, GmNetSpec):
         return cost_of(*gmnet.parts(candidate, *shape))
-    if isinstance(candidate, ResNet18):
+    if isinstance(candidate, ResNet18Spec):
         return cost_of(*resnet18.parts(candidate, *shape))
     return cost_of(*mobilenetv2.parts(candidate, *shape))

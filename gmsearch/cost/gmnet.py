@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from gmsearch.candidate import Activation, GmNet, Placement, Product
-from gmsearch.candidate.stages import halved
-from gmsearch.cost.count import Part, part, repeated, together
-from gmsearch.cost.layers import Place, batch_norm, conv, elementwise, placed, pooled_linear
+from gmsearch.networks import Activation, GmNetSpec, Placement, Product
+from gmsearch.networks.count import Part, part, repeated, together
+from gmsearch.networks.layers import Place, batch_norm, conv, elementwise, placed, pooled_linear
+from gmsearch.networks.stages import halved
 
 
 class _Variant(NamedTuple):
@@ -22,7 +22,7 @@ class _Variant(NamedTuple):
     layer_scale: bool
 
 
-def parts(candidate: GmNet, num_classes: int, resolution: int, in_chans: int) -> list[Part]:
+def parts(candidate: GmNetSpec, num_classes: int, resolution: int, in_chans: int) -> list[Part]:
     """Return stem, stages and head."""
     side = halved(resolution) if candidate.stem == "imagenet" else resolution
     width = candidate.stem_width

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from gmsearch.candidate import PLACEMENTS, MobileNetV2
-from gmsearch.candidate.stages import halved
-from gmsearch.cost.count import Part, repeated, together
-from gmsearch.cost.layers import (
+from gmsearch.networks import PLACEMENTS, MobileNetV2Spec
+from gmsearch.networks.count import Part, repeated, together
+from gmsearch.networks.layers import (
     Place,
     batch_norm,
     classic_places,
@@ -16,11 +15,14 @@ from gmsearch.cost.layers import (
     placed,
     pooled_linear,
 )
+from gmsearch.networks.stages import halved
 
 _NAMES = PLACEMENTS["mobilenetv2"]
 
 
-def parts(candidate: MobileNetV2, num_classes: int, resolution: int, in_chans: int) -> list[Part]:
+def parts(
+    candidate: MobileNetV2Spec, num_classes: int, resolution: int, in_chans: int
+) -> list[Part]:
     """Return stem, stages and head."""
     gate, gain = candidate.gate, candidate.gain != "none"
     side = halved(resolution) if candidate.stem == "imagenet" else resolution

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from gmsearch.candidate import PLACEMENTS, ResNet18
-from gmsearch.candidate.stages import halved
-from gmsearch.cost.count import Part, repeated, together
-from gmsearch.cost.layers import (
+from gmsearch.networks import PLACEMENTS, ResNet18Spec
+from gmsearch.networks.count import Part, repeated, together
+from gmsearch.networks.layers import (
     Place,
     batch_norm,
     classic_places,
@@ -17,11 +16,12 @@ from gmsearch.cost.layers import (
     pool,
     pooled_linear,
 )
+from gmsearch.networks.stages import halved
 
 _NAMES = PLACEMENTS["resnet18"]
 
 
-def parts(candidate: ResNet18, num_classes: int, resolution: int, in_chans: int) -> list[Part]:
+def parts(candidate: ResNet18Spec, num_classes: int, resolution: int, in_chans: int) -> list[Part]:
     """Return stem, stages and head."""
     gate, gain, cifar = candidate.gate, candidate.gain != "none", candidate.stem == "cifar"
     side = resolution if cifar else halved(resolution)

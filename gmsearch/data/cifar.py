@@ -16,11 +16,12 @@ import filelock
 import numpy as np
 from PIL import Image
 
-from gmsearch.candidate import Stored, digest
 from gmsearch.data.cache import cache_dir
 from gmsearch.data.decode import DECODE_VERSION, fit
 from gmsearch.data.source import Source, Split, file_digest
 from gmsearch.errors import DataError
+from gmsearch.experiment import Stored
+from gmsearch.plain import digest
 
 if TYPE_CHECKING:
     from torchvision.datasets import CIFAR10

@@ -9,10 +9,10 @@ from typing import Literal
 
 import numpy as np
 
-from gmsearch.candidate import DataSpec, Spectral, Stored, Streamed
 from gmsearch.data import cache, holdout, spectral, stream
 from gmsearch.data.source import Source
 from gmsearch.data.stream import ImageStream
+from gmsearch.experiment import DataSpec, Spectral, Stored, Streamed
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -19,10 +19,11 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image
 
-from gmsearch.candidate import Stored, Streamed, digest
 from gmsearch.data.decode import DECODE_VERSION, decoded, rgb, thread_pool
 from gmsearch.data.source import EVALUATION_NAMES, Listed, Listing, Source, Split, root_folder
 from gmsearch.errors import DataError
+from gmsearch.experiment import Stored, Streamed
+from gmsearch.plain import digest
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 

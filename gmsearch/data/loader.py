@@ -25,10 +25,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torchvision.transforms import Compose, RandomCrop, RandomHorizontalFlip
 
-from gmsearch.candidate import Recipe, Streamed
 from gmsearch.data.source import Listing
 from gmsearch.data.stream import ImageStream
 from gmsearch.errors import DataError
+from gmsearch.experiment import Recipe, Streamed
 
 Transform = Callable[[Image.Image], Any]
 _Key = tuple[int, int]

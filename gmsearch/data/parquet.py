@@ -17,7 +17,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gmsearch.candidate import Stored, Streamed, digest
 from gmsearch.data.decode import DECODE_VERSION, decoded
 from gmsearch.data.rows import Rows
 from gmsearch.data.source import (
@@ -30,6 +29,8 @@ from gmsearch.data.source import (
     root_folder,
 )
 from gmsearch.errors import DataError
+from gmsearch.experiment import Stored, Streamed
+from gmsearch.plain import digest
 
 _ROWS = 512
 

@@ -22,9 +22,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from gmsearch.candidate import Spectral, digest, plain
 from gmsearch.data.source import Source, Split
 from gmsearch.errors import FieldError
+from gmsearch.experiment import Spectral
+from gmsearch.plain import digest, plain
 
 GENERATOR_VERSION = 1
 """Raised when the same parameters give other pixels; part of the data's identity."""

@@ -10,10 +10,11 @@ import dataclasses
 
 import numpy as np
 
-from gmsearch.candidate import Streamed, digest
 from gmsearch.data import holdout
 from gmsearch.data.decode import DECODE_VERSION
 from gmsearch.data.source import TOGETHER_BYTES, Listed, Listing, check_labels
+from gmsearch.experiment import Streamed
+from gmsearch.plain import digest
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -18,10 +18,10 @@ from PIL import Image
 from timm.data.dataset import ImageDataset
 from timm.data.dataset_factory import create_dataset
 
-from gmsearch.candidate import Streamed
 from gmsearch.data.decode import rgb
 from gmsearch.data.source import Listed, Listing, root_folder
 from gmsearch.errors import DataError
+from gmsearch.experiment import Streamed
 
 
 def listed(spec: Streamed) -> Listed:

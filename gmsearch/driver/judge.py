@@ -8,21 +8,24 @@ import statistics
 from collections.abc import Mapping
 from typing import Any
 
-from gmsearch.candidate import Arm, Candidate, OwnNetwork, TimmModel, digest, timed
 from gmsearch.cost import Cost, cost
 from gmsearch.driver.matching import matched
 from gmsearch.driver.tuning import Tuning
-from gmsearch.ledger import Records
-from gmsearch.search import Outcome
-from gmsearch.space import Space
-from gmsearch.trial import (
+from gmsearch.experiment import (
     HOLDOUT,
     STATIC_METRICS,
+    Arm,
     Assignment,
     Constraint,
-    State,
+    timed,
     trial_key,
 )
+from gmsearch.ledger import Records
+from gmsearch.networks import Candidate, OwnNetwork, TimmSpec
+from gmsearch.plain import digest
+from gmsearch.records import State
+from gmsearch.search import Outcome
+from gmsearch.space import Space
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -232,7 +235,7 @@ def infeasible_by_cost(space: Space, arm: Arm, facts: Facts) -> list[str]:
 def matched_arm(space: Space, arm: Arm, facts: Facts) -> Arm:
     """Return the arm with its cost matched to the baseline's, or as near to it as was found."""
     match, candidate = space.match, arm.candidate
-    if match is None or space.baseline is None or isinstance(candidate, TimmModel):
+    if match is None or space.baseline is None or isinstance(candidate, TimmSpec):
         return arm
     if not hasattr(candidate, match.by):
         return arm
@@ -280,7 +283,7 @@ def counted(
     Raises:
         FieldError: timm has no model of the name, or it does not take images of this size.
     """
-    if not isinstance(candidate, TimmModel):
+    if not isinstance(candidate, TimmSpec):
         return cost(candidate, num_classes=classes, resolution=resolution), {}
     # Torch is loaded for a model of timm only; our own families are counted without it.
     from gmsearch.measured_cost import measured_cost

@@ -12,15 +12,16 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from gmsearch.candidate import plain
 from gmsearch.driver.judge import Facts, Judge
+from gmsearch.driver.observer import Observer
 from gmsearch.driver.planner import Arms, Planner
 from gmsearch.driver.tuning import remarks
-from gmsearch.driver.watch import Watch
+from gmsearch.experiment import Plan, Progress
 from gmsearch.ledger import Ledger
+from gmsearch.plain import plain
+from gmsearch.records import Failure, State, TrialRecord, record_of
 from gmsearch.search import Proposal, sampler
 from gmsearch.space import Space
-from gmsearch.trial import Failure, Plan, Progress, State, TrialRecord, record_of
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class Driver:
     """The state of a running study between the sampler, the ledger and a pool of workers."""
 
     def __init__(
-        self, space: Space, ledger: Ledger, facts: Facts, watch: Watch, *, start: dict[str, Any]
+        self, space: Space, ledger: Ledger, facts: Facts, watch: Observer, *, start: dict[str, Any]
     ) -> None:
         """Take up the study where its ledger stands.
 

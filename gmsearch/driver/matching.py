@@ -7,8 +7,8 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 
-from gmsearch.candidate import OwnNetwork
 from gmsearch.errors import FieldError
+from gmsearch.networks import OwnNetwork
 from gmsearch.space import Match
 
 _GRAIN = {"widths": 1, "depths": 1, "mlp_ratio": 100}

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gmsearch.candidate import Arm
-from gmsearch.driver.again import Measures
 from gmsearch.driver.judge import Judge
+from gmsearch.driver.remeasure import Measures
+from gmsearch.experiment import Arm, Assignment, Plan
 from gmsearch.ledger import weights
-from gmsearch.trial import Assignment, Failure, Plan
+from gmsearch.records import Failure
 
 MAX_ATTEMPTS = 3
 """A trial that failed through no fault of its candidate is tried this often in all."""

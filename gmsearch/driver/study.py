@@ -9,14 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gmsearch.candidate import Spectral
 from gmsearch.driver.judge import Facts
 from gmsearch.driver.loop import Driver
-from gmsearch.driver.watch import Watch
+from gmsearch.driver.observer import Observer
 from gmsearch.environment import describe
 from gmsearch.errors import StudyError
+from gmsearch.experiment import Spectral
 from gmsearch.ledger import Ledger, write_atomic
-from gmsearch.space import Space, load_space
+from gmsearch.space import Space
+from gmsearch.spacefile import load_space
 
 STUDIES = Path("studies")
 
@@ -25,7 +26,7 @@ _log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def open_study(
-    space: Space, facts: Facts, watch: Watch, *, engine: str, root: Path = STUDIES
+    space: Space, facts: Facts, watch: Observer, *, engine: str, root: Path = STUDIES
 ) -> Iterator[Driver]:
     """Lock the study of `space`, take up its ledger and note this start in it.
 

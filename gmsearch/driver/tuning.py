@@ -13,11 +13,11 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from gmsearch.candidate import Arm, plain
 from gmsearch.errors import FieldError
+from gmsearch.experiment import HOLDOUT, Arm
 from gmsearch.ledger import Records
+from gmsearch.plain import plain
 from gmsearch.space import Tune
-from gmsearch.trial import HOLDOUT
 
 Values = Mapping[str, int | float]
 

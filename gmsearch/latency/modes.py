@@ -11,9 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gmsearch.candidate import Condition
 from gmsearch.environment import lacking
 from gmsearch.errors import InputError
+from gmsearch.experiment import TimingCondition
 from gmsearch.latency.folding import deployed, relocate
 
 _GRAPH_WARMUP = 3  # runs before the capture of a CUDA graph, as PyTorch asks for
@@ -24,7 +24,7 @@ def usual_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def require(condition: Condition, device: str) -> None:
+def require(condition: TimingCondition, device: str) -> None:
     """Raise InputError for what `device`, or what is installed here, cannot time."""
     try:
         kind = torch.device(device).type
@@ -69,7 +69,12 @@ class Subject:
     """One network, deployed on one device under one condition."""
 
     def __init__(
-        self, model: nn.Module, *, resolution: int, device: torch.device, condition: Condition
+        self,
+        model: nn.Module,
+        *,
+        resolution: int,
+        device: torch.device,
+        condition: TimingCondition,
     ) -> None:
         generator = torch.Generator().manual_seed(0)
         image = torch.rand(1, 3, resolution, resolution, generator=generator)

@@ -22,7 +22,7 @@ import timm
 import torch
 from torch import nn
 
-from gmsearch.candidate import Condition, Mode, TimedDtype
+from gmsearch.experiment import TimedDtype, TimingCondition, TimingMode
 from gmsearch.latency.machine import Machine, device_name
 from gmsearch.latency.modes import Subject, exact, require
 
@@ -49,7 +49,7 @@ Blocks = list[list[float]]
 class Timing:
     """Latency of one batch in milliseconds: median of the block medians and its interval."""
 
-    condition: Condition
+    condition: TimingCondition
     latency_ms: float
     low: float
     """Lower end of the 95 % bootstrap interval of the median, repeats resampled whole."""
@@ -119,7 +119,7 @@ class Timing:
         return bool(self.disturbances)
 
 
-Measured = dict[str, dict[Condition, Timing | Exception]]
+Measured = dict[str, dict[TimingCondition, Timing | Exception]]
 """By name and condition: the timing, or what was raised instead."""
 
 
@@ -130,7 +130,7 @@ def measure(
     device: str,
     threads: int,
     batch_size: int = 1,
-    mode: Mode = "eager",
+    mode: TimingMode = "eager",
     dtype: TimedDtype = "float32",
 ) -> Timing:
     """Time one network under one condition.
@@ -156,7 +156,7 @@ def measure(
     Raises:
         InputError: where `device` cannot run in that mode.
     """
-    wanted = Condition(batch_size=batch_size, mode=mode, dtype=dtype)
+    wanted = TimingCondition(batch_size=batch_size, mode=mode, dtype=dtype)
     found = measure_each(
         {"": model}, resolution=resolution, device=device, threads=threads, conditions=[wanted]
     )[""][wanted]
@@ -171,7 +171,7 @@ def measure_each(
     resolution: int,
     device: str,
     threads: int,
-    conditions: Iterable[Condition],
+    conditions: Iterable[TimingCondition],
     watch: Callable[[str], None] = lambda _: None,
 ) -> Measured:
     """Time several networks under each condition, taking turns; see `measure`.
@@ -207,7 +207,7 @@ class _Rounds:
         models: Mapping[str, nn.Module],
         resolution: int,
         device: torch.device,
-        condition: Condition,
+        condition: TimingCondition,
     ) -> None:
         self._device = device
         self._resolution = resolution

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gmsearch.candidate import Bands
 from gmsearch.errors import InputError, StudyError
+from gmsearch.experiment import HOLDOUT, Bands
 from gmsearch.ledger.files import LEDGER, SPACE, SPOOL, damaged, parse
-from gmsearch.trial import HOLDOUT, Failure, TrialRecord, record_from
+from gmsearch.records import Failure, TrialRecord, record_from
 
 SCHEMA = 1
 """Of the lines of the ledger; raised when a reader of the old form would misread the new one."""

@@ -11,9 +11,6 @@ import timm
 import torch
 from torch import nn
 
-from gmsearch.candidate import Candidate, TimmModel
-from gmsearch.candidate import GmNet as GmNetCandidate
-from gmsearch.candidate import ResNet18 as ResNet18Candidate
 from gmsearch.errors import FieldError
 from gmsearch.models import presets as presets
 from gmsearch.models.checkpoint import load_checkpoint
@@ -21,6 +18,9 @@ from gmsearch.models.gmnet import GmNet
 from gmsearch.models.mobilenetv2 import MobileNetV2
 from gmsearch.models.regimes import activation_regimes
 from gmsearch.models.resnet18 import ResNet18
+from gmsearch.networks import Candidate, TimmSpec
+from gmsearch.networks import GmNetSpec as GmNetCandidate
+from gmsearch.networks import ResNet18Spec as ResNet18Candidate
 
 __all__ = [
     "GmNet",
@@ -52,7 +52,7 @@ def build(candidate: Candidate, *, num_classes: int, in_chans: int = 3, seed: in
         FieldError: for a name timm does not know, or a `drop_path_rate` its model does not take.
     """
     with torch.random.fork_rng(devices=[]):
-        if isinstance(candidate, TimmModel):
+        if isinstance(candidate, TimmSpec):
             torch.default_generator.manual_seed(seed)
             return _timm_model(candidate, num_classes, in_chans)
         if isinstance(candidate, GmNetCandidate):
@@ -62,7 +62,7 @@ def build(candidate: Candidate, *, num_classes: int, in_chans: int = 3, seed: in
         return MobileNetV2(candidate, seed=seed, num_classes=num_classes, in_chans=in_chans)
 
 
-def _timm_model(candidate: TimmModel, num_classes: int, in_chans: int) -> nn.Module:
+def _timm_model(candidate: TimmSpec, num_classes: int, in_chans: int) -> nn.Module:
     name = candidate.name
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=3)

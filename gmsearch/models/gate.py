@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
-from gmsearch.candidate import Activation, Gate, MobileNetV2, Placement, Product, ResNet18
 from gmsearch.models.weights import Init, convolution_variance
+from gmsearch.networks import Activation, Gate, MobileNetV2Spec, Placement, Product, ResNet18Spec
 
 
 class SquaredReLU(nn.Module):
@@ -127,7 +127,7 @@ class Scale(nn.Module):
 
 
 def placed(
-    candidate: ResNet18 | MobileNetV2,
+    candidate: ResNet18Spec | MobileNetV2Spec,
     stage: int,
     place: Placement,
     *,

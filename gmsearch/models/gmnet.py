@@ -15,11 +15,11 @@ from timm.layers.drop import DropPath
 from timm.models import checkpoint_seq
 from torch import Tensor, nn
 
-from gmsearch.candidate import GmNet as GmNetCandidate
-from gmsearch.candidate import Placement
 from gmsearch.models.classifier import Classifier, drop_path_rates
 from gmsearch.models.gate import Ungated, first_factor, second_factor
 from gmsearch.models.weights import draw_weights
+from gmsearch.networks import GmNetSpec as GmNetCandidate
+from gmsearch.networks import Placement
 
 
 class ConvBN(nn.Sequential):

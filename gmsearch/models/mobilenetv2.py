@@ -15,10 +15,10 @@ from timm.layers.drop import DropPath
 from timm.models import checkpoint_seq
 from torch import Tensor, nn
 
-from gmsearch.candidate import MobileNetV2 as MobileNetV2Candidate
 from gmsearch.models.classifier import Classifier, drop_path_rates
 from gmsearch.models.gate import placed
 from gmsearch.models.weights import draw_weights
+from gmsearch.networks import MobileNetV2Spec as MobileNetV2Candidate
 
 
 class DepthwiseSeparable(nn.Module):

@@ -1,7 +1,7 @@
 """The presets as models of timm: `timm.create_model("gmnet_s3")` after this import.
 
 Importing this module registers them. No trained weights come with them. What of a preset is
-published and what inferred is said in `gmsearch.candidate.presets`.
+published and what inferred is said in `gmsearch.networks.presets`.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
-from gmsearch.candidate import PRESETS, candidate_from, preset_family
 from gmsearch.models.gmnet import GmNet
 from gmsearch.models.mobilenetv2 import MobileNetV2
 from gmsearch.models.resnet18 import ResNet18
+from gmsearch.networks import PRESETS, candidate_from, preset_family
 
 _CLASSES: dict[str, type[nn.Module]] = {
     "gmnet": GmNet,

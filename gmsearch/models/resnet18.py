@@ -14,10 +14,10 @@ from timm.layers.drop import DropPath
 from timm.models import checkpoint_seq
 from torch import Tensor, nn
 
-from gmsearch.candidate import ResNet18 as ResNet18Candidate
 from gmsearch.models.classifier import Classifier, drop_path_rates
 from gmsearch.models.gate import placed
 from gmsearch.models.weights import draw_weights
+from gmsearch.networks import ResNet18Spec as ResNet18Candidate
 
 
 class BasicBlock(nn.Module):

@@ -23,7 +23,7 @@ from gmsearch.report.frame import trials
 from gmsearch.report.front import FrontFacts, judge
 from gmsearch.report.front_figure import front_figure
 from gmsearch.report.render import latex, markdown, show
-from gmsearch.space import load_space
+from gmsearch.spacefile import load_space
 
 __all__ = ["trials", "write_report"]
 

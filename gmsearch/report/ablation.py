@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Sequence
 
 from gmsearch import stats
+from gmsearch.experiment import STATIC_METRICS
 from gmsearch.report.facts import ArmFacts, StudyFacts
 from gmsearch.report.metrics import Metric, is_trained
 from gmsearch.stats import Paired, Summary
-from gmsearch.trial import STATIC_METRICS
 
 TOO_SMALL = "n too small"
 """The verdict where no data whatever could reach 0.05 with so few seeds."""

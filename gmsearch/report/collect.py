@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from gmsearch.candidate import canonical_json, timed
+from gmsearch.experiment import timed
 from gmsearch.ledger import Records
+from gmsearch.plain import canonical_json
+from gmsearch.records import State, TrialRecord
 from gmsearch.report.facts import ArmFacts, DataFacts, Outcome, StudyFacts, Timed, Timings
 from gmsearch.space import Space
-from gmsearch.trial import State, TrialRecord
 
 # What a timing's protocol says of the candidate itself; the rest says how it was measured.
 _OF_CANDIDATE = ("folded_batch_norms",)

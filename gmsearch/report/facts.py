@@ -9,11 +9,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from gmsearch.candidate import timed
+from gmsearch.experiment import HOLDOUT, timed
 from gmsearch.report.metrics import Metric, is_band, is_trained, metric
 from gmsearch.space import Space
 from gmsearch.stats import Summary, summarise
-from gmsearch.trial import HOLDOUT
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

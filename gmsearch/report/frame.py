@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from gmsearch import ledger
-from gmsearch.space import load_space
+from gmsearch.spacefile import load_space
 
 _FIRST = ["key", "arm", "digest", "seed", "state", "failure", "attempt", "seconds"]
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from gmsearch import pareto
+from gmsearch.experiment import Constraint
 from gmsearch.report.facts import ArmFacts, StudyFacts
 from gmsearch.report.metrics import Metric
 from gmsearch.stats import Summary, summarise
-from gmsearch.trial import Constraint
 
 DRAWS = 1000
 """Bootstrap draws behind the probability of being on the front."""

@@ -6,9 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
-from gmsearch.candidate import timed
+from gmsearch.experiment import HOLDOUT, STATIC_METRICS, Objective, timed
 from gmsearch.stats import Summary
-from gmsearch.trial import HOLDOUT, STATIC_METRICS, Objective
 
 MISSING = "\N{EN DASH}"
 """Stands where there is no number; a missing number is never a zero."""

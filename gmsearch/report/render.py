@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from gmsearch.experiment import HOLDOUT
 from gmsearch.report.metrics import MINUS, MISSING
 from gmsearch.report.tables import Table
-from gmsearch.trial import HOLDOUT
 
 _MARKDOWN = re.compile(r"[\\`*|<]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
 _LATEX = {

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Literal
 
-from gmsearch.candidate import timed
+from gmsearch.experiment import timed
 from gmsearch.report.ablation import AblationFacts, Block, Cost, CostBlock, Row
 from gmsearch.report.facts import StudyFacts
 from gmsearch.report.front import Axis, FrontFacts, Point

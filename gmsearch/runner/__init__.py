@@ -14,12 +14,13 @@ import torch
 
 from gmsearch import ledger
 from gmsearch.errors import DataError, DivergedError, GmsearchError
+from gmsearch.experiment import Plan
+from gmsearch.records import Failure, record_of
 from gmsearch.runner import checkpoint
-from gmsearch.runner.images import Run
-from gmsearch.runner.measure import run_measure
+from gmsearch.runner.data import Run
+from gmsearch.runner.remeasure import run_measure
 from gmsearch.runner.timing import run_timing
 from gmsearch.runner.trial import run_trial
-from gmsearch.trial import Failure, Plan, record_of
 
 _ERROR_CHARACTERS = 2000  # the ledger is read as a whole at every start
 _WORK = {

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from gmsearch import ledger
-from gmsearch.candidate import timed
+from gmsearch.experiment import Plan, timed
 from gmsearch.latency import measure_each
 from gmsearch.models import build
-from gmsearch.runner.images import Run, dataset
-from gmsearch.trial import Plan
+from gmsearch.runner.data import Run, dataset
 
 
 def run_timing(plan: Plan) -> Run:

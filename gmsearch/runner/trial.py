@@ -16,15 +16,15 @@ from torch import nn
 
 from gmsearch import ledger
 from gmsearch.bands import metrics
-from gmsearch.candidate import TimmModel
 from gmsearch.data import Dataset
 from gmsearch.errors import DivergedError
 from gmsearch.evaluate import Scores
+from gmsearch.experiment import HOLDOUT, Plan, Progress
 from gmsearch.models import activation_regimes, build
+from gmsearch.networks import TimmSpec
 from gmsearch.runner import checkpoint
-from gmsearch.runner.images import Run, dataset, evaluate, first, training_batches
+from gmsearch.runner.data import Run, dataset, evaluate, first, training_batches
 from gmsearch.train import Epoch, train
-from gmsearch.trial import HOLDOUT, Plan, Progress
 
 _REGIME_IMAGES = 256
 
@@ -68,7 +68,7 @@ def run_trial(plan: Plan) -> Run:
     evaluation = evaluate(plan, data, trained, "evaluation")
     values = {**metrics(evaluation), **held}
     values |= {**plan.known, "chance": data.chance, "train_loss": last.train_loss}
-    if not isinstance(candidate, TimmModel):
+    if not isinstance(candidate, TimmSpec):
         values |= _regimes(trained, data, plan.device)
     _require_finite(values)
     ledger.write_history(folder, plan.key, history)

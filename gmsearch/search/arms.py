@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 
 from gmsearch.errors import FieldError
+from gmsearch.experiment import Assignment
 from gmsearch.space import Space
-from gmsearch.trial import Assignment
 
 _log = logging.getLogger(__name__)
 

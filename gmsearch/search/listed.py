@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 from gmsearch.errors import FieldError
+from gmsearch.experiment import Assignment, Value
 from gmsearch.search.arms import Arms
 from gmsearch.search.proposal import Outcome, Proposal
 from gmsearch.space import Parameter, Space
-from gmsearch.trial import Assignment, Value
 
 
 class Listed:

@@ -14,11 +14,11 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gmsearch.experiment import Assignment, Value
 from gmsearch.search.arms import Arms
 from gmsearch.search.proposal import Outcome, Proposal
 from gmsearch.search.uniform import Uniform, seeded
 from gmsearch.space import Choice, Domain, Float, Int, Parameter, Space
-from gmsearch.trial import Assignment, Value
 
 if TYPE_CHECKING:
     import optuna

@@ -7,11 +7,11 @@ import math
 import random
 from collections.abc import Sequence
 
-from gmsearch.candidate import digest
+from gmsearch.experiment import Assignment, Value
+from gmsearch.plain import digest
 from gmsearch.search.arms import Arms
 from gmsearch.search.proposal import Outcome, Proposal
 from gmsearch.space import Domain, Float, Int, Space
-from gmsearch.trial import Assignment, Value
 
 _TRIES = 200
 _ENUMERATED = 20_000

@@ -1,14 +1,12 @@
-"""The space file: YAML in, frozen dataclasses out, or all of its mistakes at once.
+"""A space: the candidates a study may train, and how they are searched.
 
-Nothing here builds a network, counts its cost or proposes what to train next.
+Nothing here reads a file, builds a network or counts its cost.
 """
 
 from __future__ import annotations
 
 from gmsearch.space.changes import Change
 from gmsearch.space.domains import Choice, Domain, Float, Int, Parameter
-from gmsearch.space.load import load_space
-from gmsearch.space.schema import json_schema
 from gmsearch.space.settings import METHODS, Match, Method, Resources, Search, Tune
 from gmsearch.space.space import Space
 
@@ -26,6 +24,4 @@ __all__ = [
     "Search",
     "Space",
     "Tune",
-    "json_schema",
-    "load_space",
 ]

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from gmsearch.candidate import difference
-from gmsearch.space.mistakes import spelled
+from gmsearch.plain import difference
+from gmsearch.wording import spelled
 
 _ALLOWED = (
     "forbid",

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, cast
 
 from gmsearch.errors import FieldError
+from gmsearch.experiment import Assignment, Value
 from gmsearch.space.domains import Parameter
-from gmsearch.trial import Assignment, Value
 
 _ABSENT: Final = object()
 _END: Final = object()

@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 
 from gmsearch.errors import FieldError
-from gmsearch.space.mistakes import near, shown, spelled
-from gmsearch.trial import Assignment, Value
+from gmsearch.experiment import Assignment, Value
+from gmsearch.wording import near, shown, spelled
 
 MAX_STEPS = 1000
 """Most points of a float domain; they are held in memory."""

@@ -6,10 +6,10 @@ import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
 
+from gmsearch.experiment import Assignment, Value
 from gmsearch.space.counting import count_assignments
 from gmsearch.space.domains import Domain, Float, Parameter, first_value
 from gmsearch.space.space import Space
-from gmsearch.trial import Assignment, Value
 
 EXHAUSTIVE = 2000
 """Up to so many assignments all are taken; of a larger space, as many at random."""

@@ -6,24 +6,24 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from gmsearch.candidate import (
+from gmsearch.errors import FieldError
+from gmsearch.experiment import (
     Arm,
+    Assignment,
     Bands,
+    Constraint,
     DataSpec,
-    candidate_from,
-    canonical_json,
-    digest,
-    plain,
+    Objective,
+    Value,
     recipe_from,
 )
-from gmsearch.errors import FieldError
+from gmsearch.networks import candidate_from
+from gmsearch.plain import canonical_json, digest, frozen, plain
 from gmsearch.space.changes import Change, changes
 from gmsearch.space.counting import count_assignments, enumerate_assignments
 from gmsearch.space.domains import Choice, Domain, Int, Parameter, Slot, Tree, draw, resolve
-from gmsearch.space.forms import frozen
-from gmsearch.space.mistakes import compact, near
 from gmsearch.space.settings import Match, Resources, Search, Tune
-from gmsearch.trial import Assignment, Constraint, Objective, Value
+from gmsearch.wording import compact, near
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from gmsearch.candidate import Recipe
 from gmsearch.errors import DivergedError
+from gmsearch.experiment import Recipe
+from gmsearch.seeds import stream
 from gmsearch.train.depthwise import FastDepthwise
-from gmsearch.train.draws import stream
 from gmsearch.train.mix import Mixer, Targets
 from gmsearch.train.schedule import learning_rate
 from gmsearch.train.state import Parts, copied

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gmsearch.candidate import Recipe
+from gmsearch.experiment import Recipe
+from gmsearch.seeds import stream
 from gmsearch.train.augment import crops, jittered, resized
-from gmsearch.train.draws import stream
 
 
 class InMemory:

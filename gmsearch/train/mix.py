@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gmsearch.candidate import Recipe
-from gmsearch.train.draws import stream
+from gmsearch.experiment import Recipe
+from gmsearch.seeds import stream
 
 _ERASED = (0.02, 1 / 3)  # smallest and largest share of the area
 _LOG_ASPECT = math.log(1 / 0.3)  # the longer side over the shorter, at most

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from gmsearch.candidate import Recipe
+from gmsearch.experiment import Recipe
 
 
 def learning_rate(recipe: Recipe, update: int, updates_per_epoch: int) -> float:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from gmsearch.candidate import Recipe
+from gmsearch.experiment import Recipe
 
 
 class Parts:

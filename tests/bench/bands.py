@@ -20,7 +20,7 @@ from paired import Row, arguments, faster, interleaved, share, write
 from torch import nn
 
 from gmsearch.bands import versions
-from gmsearch.candidate import Bands
+from gmsearch.experiment import Bands
 
 RADII = {32: (4.0, 8.0, 10.0), 224: (12.0, 24.0, 36.0)}
 CHUNK = {32: 125, 224: 2}  # images in a CPU's cache, about what an evaluation takes at once

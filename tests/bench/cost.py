@@ -23,8 +23,8 @@ import torch
 from paired import Row, arguments, faster, interleaved, write
 
 import gmsearch.cost
-from gmsearch.candidate import GmNet
 from gmsearch.models import build
+from gmsearch.networks import GmNetSpec
 
 RESOLUTION = 224
 CLASSES = 1000
@@ -34,13 +34,13 @@ NOTES = (
 )
 
 
-def candidates(count: int) -> list[GmNet]:
+def candidates(count: int) -> list[GmNetSpec]:
     """Return different candidates of the space, the same at every call."""
     draw = random.Random(0)
-    found: dict[str, GmNet] = {}
+    found: dict[str, GmNetSpec] = {}
     while len(found) < count:
         width = draw.randrange(16, 73, 8)
-        candidate = GmNet(
+        candidate = GmNetSpec(
             stem_width=draw.randrange(16, 41, 8),
             widths=tuple(width * 2**stage for stage in range(4)),
             depths=tuple(draw.randint(1, 8) for _ in range(4)),
@@ -51,7 +51,7 @@ def candidates(count: int) -> list[GmNet]:
     return list(found.values())
 
 
-def by_fvcore(sample: Sequence[GmNet]) -> list[int]:
+def by_fvcore(sample: Sequence[GmNetSpec]) -> list[int]:
     """Return fvcore's totals."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # fvcore uses what recent PyTorch deprecates
@@ -67,7 +67,7 @@ def by_fvcore(sample: Sequence[GmNet]) -> list[int]:
     return totals
 
 
-def closed_form(sample: Sequence[GmNet]) -> list[int]:
+def closed_form(sample: Sequence[GmNetSpec]) -> list[int]:
     """Return our totals."""
     return [
         gmsearch.cost.cost(candidate, num_classes=CLASSES, resolution=RESOLUTION).flops
@@ -89,7 +89,7 @@ def _modules() -> Iterator[object]:
         yield importlib.import_module(f"gmsearch.cost.{found.name}")
 
 
-def measured(sample: list[GmNet], block: int, repeats: int) -> list[Row]:
+def measured(sample: list[GmNetSpec], block: int, repeats: int) -> list[Row]:
     """Return the rows; each pair takes a block of the sample for fvcore."""
     blocks = [sample[i : i + block] for i in range(0, len(sample), block)]
     turn = iter([blocks[-1], *blocks])  # the first is not counted
@@ -124,7 +124,7 @@ def measured(sample: list[GmNet], block: int, repeats: int) -> list[Row]:
     ]
 
 
-def profile(sample: list[GmNet]) -> str:
+def profile(sample: list[GmNetSpec]) -> str:
     """Return where the closed form spends its time, warm."""
     profiler = cProfile.Profile()
     profiler.runcall(lambda: [closed_form(sample) for _ in range(50)])

@@ -18,7 +18,7 @@ from paired import Row, arguments, faster, interleaved, write
 from processes import Side, per_image, together
 from torch.utils.data import DataLoader
 
-from gmsearch.candidate import Bands
+from gmsearch.experiment import Bands
 
 SIZE = 32
 NOTES = (

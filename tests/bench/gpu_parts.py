@@ -17,8 +17,8 @@ from paired import Row, compared, faster, interleaved, share
 from processes import Side, per_image, together
 from timm.data.transforms import ToNumpy
 
-from gmsearch.candidate import Bands, Condition, Recipe
 from gmsearch.cost import cost
+from gmsearch.experiment import Bands, Recipe, TimingCondition
 from gmsearch.latency import REFERENCE, measure_each
 
 OURS, LOOP, MATRIX = "gmsearch", "timm's loop", "square matrix product"
@@ -196,7 +196,7 @@ def latency(scale: Scale) -> Iterator[Job]:
         yield functools.partial(_timed, scale, condition)
 
 
-def _timed(scale: Scale, condition: Condition) -> list[Row]:
+def _timed(scale: Scale, condition: TimingCondition) -> list[Row]:
     found = measure_each(
         {name: subjects.preset(name) for name in scale.presets},
         resolution=scale.resolution,

@@ -9,7 +9,8 @@ from collections.abc import Callable
 import subjects
 from torch import nn
 
-from gmsearch.candidate import Condition, Mode, OwnNetwork, candidate_from
+from gmsearch.experiment import TimingCondition, TimingMode
+from gmsearch.networks import OwnNetwork, candidate_from
 
 RES18 = candidate_from({"preset": "res18", "stem": "cifar"})
 SMALL = subjects.small_candidate()
@@ -44,13 +45,13 @@ class Scale:
     presets: tuple[str, ...]
     resolution: int
     """Of the latency."""
-    conditions: tuple[Condition, ...]
+    conditions: tuple[TimingCondition, ...]
     repeats: int
 
 
 def full(device: str) -> Scale:
     """Return what a GPU is measured with."""
-    modes: tuple[Mode, ...] = ("eager", "compiled", "graph")
+    modes: tuple[TimingMode, ...] = ("eager", "compiled", "graph")
     s3 = functools.partial(subjects.preset, "gmnet_s3")
     return Scale(
         device=device,
@@ -68,7 +69,7 @@ def full(device: str) -> Scale:
         },
         presets=("gmnet_s1", "gmnet_s2", "gmnet_s3", "gmnet_s4", "res18", "mobilenetv2"),
         resolution=224,
-        conditions=tuple(Condition(batch_size=b, mode=m) for b in (1, 64) for m in modes),
+        conditions=tuple(TimingCondition(batch_size=b, mode=m) for b in (1, 64) for m in modes),
         repeats=7,
     )
 
@@ -84,6 +85,6 @@ def quick(device: str) -> Scale:
         bands={"small net": (subjects.small, 32, 40, 20)},
         presets=("gmnet_s1",),
         resolution=32,
-        conditions=(Condition(),),
+        conditions=(TimingCondition(),),
         repeats=1,
     )

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gmsearch.bands import evaluate_bands
-from gmsearch.candidate import Bands, Candidate, GmNet, Recipe, candidate_from
 from gmsearch.evaluate import Scores
+from gmsearch.experiment import Bands, Recipe
 from gmsearch.models import build
+from gmsearch.networks import Candidate, GmNetSpec, candidate_from
 from gmsearch.train import InMemory, train
 
 CLASSES = 10
@@ -37,9 +38,9 @@ def pictures(count: int, size: int) -> tuple[Tensor, Tensor]:
     return images.permute(0, 2, 3, 1).contiguous(), labels
 
 
-def small_candidate(stem: str = "imagenet") -> GmNet:
+def small_candidate(stem: str = "imagenet") -> GmNetSpec:
     """Return GmNet 16-32-64, depths 1-2-1, k 5, ratio 2; the imagenet stem has stride 2."""
-    return GmNet(
+    return GmNetSpec(
         stem_width=16, widths=(16, 32, 64), depths=(1, 2, 1), kernel_size=5, mlp_ratio=2, stem=stem
     )
 

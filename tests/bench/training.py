@@ -20,7 +20,7 @@ from paired import Row, arguments, faster, interleaved, write
 from processes import Side, per_image, together
 from torch.utils.data import DataLoader
 
-from gmsearch.candidate import Recipe
+from gmsearch.experiment import Recipe
 
 SIZE = 32
 BATCH = 128

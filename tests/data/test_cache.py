@@ -15,9 +15,9 @@ import pytest
 import torch
 from PIL import Image
 
-from gmsearch.candidate import Spectral, Stored
 from gmsearch.data import Dataset, cache_dir, load, prepare
 from gmsearch.errors import DataError
+from gmsearch.experiment import Spectral, Stored
 
 SPEC = Spectral(classes=3, train_images=60, evaluation_images=30)
 
@@ -98,7 +98,7 @@ def test_a_damaged_cache_is_built_again(cache: Path, damage: Callable[[Path], ob
 def test_processes_build_once(cache: Path) -> None:
     """Started together, one process decodes and the others take what it wrote."""
     code = (
-        "from gmsearch.candidate import Spectral; from gmsearch.data import *;"
+        "from gmsearch.experiment import Spectral; from gmsearch.data import *;"
         f"i = prepare({SPEC!r}); print((cache_dir() / i).stat().st_ino)"
     )
     processes = [
@@ -162,7 +162,7 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(cache: Path) -> None:
     """Space is taken before it is mapped, so that a full disk is a message, not a crash."""
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
-        "from gmsearch.candidate import Spectral; from gmsearch.data import prepare\n"
+        "from gmsearch.experiment import Spectral; from gmsearch.data import prepare\n"
         "from gmsearch.errors import DataError\n"
         f"try: prepare({SPEC!r})\n"
         "except DataError as error: print(error)"
@@ -210,7 +210,7 @@ def test_images_of_one_colour_are_refused(folders: Path, cache: Path) -> None:
 def test_torch_is_not_loaded(folders: Path, cache: Path) -> None:
     """Preparing and loading generated and stored images need numpy and Pillow only."""
     code = (
-        "import sys; from gmsearch.candidate import Spectral, Stored\n"
+        "import sys; from gmsearch.experiment import Spectral, Stored\n"
         "from gmsearch.data import load\n"
         f"load({SPEC!r}); load(Stored(name='folder', root={str(folders)!r}, holdout=0))\n"
         "assert not {'torch', 'torchvision', 'pyarrow'} & set(sys.modules)"

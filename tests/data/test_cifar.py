@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 from torchvision import datasets
 
-from gmsearch.candidate import Stored
 from gmsearch.data import load, prepare
 from gmsearch.errors import DataError
+from gmsearch.experiment import Stored
 
 FORMS = {
     "cifar10": (datasets.CIFAR10, "labels", "label_names"),

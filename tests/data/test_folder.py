@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gmsearch.candidate import Stored
 from gmsearch.data import load, prepare
 from gmsearch.errors import DataError
+from gmsearch.experiment import Stored
 
 IMAGENETTE = Path(__file__).parents[3] / "shared" / "data" / "imagenette224"
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gmsearch.candidate import Spectral
 from gmsearch.data import holdout, load
 from gmsearch.errors import DataError
+from gmsearch.experiment import Spectral
 
 LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=60).map(np.array)
 IDENTITIES = st.integers(0, 2**64 - 1).map("{:016x}".format)

@@ -19,7 +19,6 @@ from timm.data.transforms_factory import create_transform
 from torch import Tensor
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
-from gmsearch.candidate import Recipe, Streamed
 from gmsearch.data import ImageStream, load
 from gmsearch.data.loader import (
     StreamedBatches,
@@ -28,6 +27,7 @@ from gmsearch.data.loader import (
     training_transform,
 )
 from gmsearch.errors import DataError
+from gmsearch.experiment import Recipe, Streamed
 
 IMAGES = 14
 OFFICIAL = Recipe(batch_size=4, augment="random_resized_crop", auto_augment="rand-m1-mstd0.5-inc1")
@@ -229,7 +229,7 @@ def test_processes_end_with_the_one_they_work_for(spec: Streamed, tmp_path: Path
     script = tmp_path / "train.py"
     script.write_text(
         "import time\n"
-        "from gmsearch.candidate import Recipe, Streamed\n"
+        "from gmsearch.experiment import Recipe, Streamed\n"
         "from gmsearch.data import load\n"
         "from gmsearch.data.loader import StreamedBatches\n"
         "if __name__ == '__main__':\n"

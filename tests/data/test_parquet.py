@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gmsearch.candidate import Stored
 from gmsearch.data import load, prepare
 from gmsearch.errors import DataError
+from gmsearch.experiment import Stored
 
 IMAGENETTE = Path(__file__).parents[3] / "shared" / "data" / "imagenette32"
 Write = Callable[..., None]

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from gmsearch.bands import versions
-from gmsearch.candidate import Bands, Spectral
 from gmsearch.data import load, spectral
 from gmsearch.errors import FieldError
+from gmsearch.experiment import Bands, Spectral
 
 RADII = (2, 4, 8, 10)
 

@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from gmsearch.candidate import Stored, Streamed
 from gmsearch.data import ImageStream, holdout, load
 from gmsearch.data.loader import evaluation_batches
 from gmsearch.data.parquet import source as parquet_source
 from gmsearch.errors import DataError
+from gmsearch.experiment import Stored, Streamed
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 COUNTS = {"train": 6, "val": 3}
@@ -175,7 +175,7 @@ def test_nothing_is_decoded_before_it_is_asked_for(folders: Path, parquet: Path)
     for path in folders.rglob("*.png"):
         path.write_bytes(b"no image")
     code = (
-        "import sys; from gmsearch.candidate import Streamed; from gmsearch.data import load\n"
+        "import sys; from gmsearch.experiment import Streamed; from gmsearch.data import load\n"
         f"for spec in {[streamed(folders), streamed(parquet, name='parquet')]!r}:\n"
         "    assert len(load(spec).train) == 12\n"
         "assert not {'torch', 'timm', 'PIL.PngImagePlugin'} & set(sys.modules)"

@@ -10,21 +10,21 @@ import torch
 from timm.models import group_parameters
 from torch import nn
 
-from gmsearch.candidate import PRESETS, TimmModel, candidate_from
 from gmsearch.errors import FieldError
 from gmsearch.models import build
+from gmsearch.networks import PRESETS, TimmSpec, candidate_from
 
 
 def test_timm_model_is_built_untrained() -> None:
     """A timm name gives timm's class with the outputs and input channels asked for."""
-    model = build(TimmModel(name="test_resnet.r160_in1k"), num_classes=5, in_chans=1, seed=0)
+    model = build(TimmSpec(name="test_resnet.r160_in1k"), num_classes=5, in_chans=1, seed=0)
     assert type(model).__name__ == "ResNet"
     assert model(torch.zeros(2, 1, 32, 32)).shape == (2, 5)
 
 
 def test_timm_model_takes_its_drop_path() -> None:
     """`drop_path_rate` reaches a timm model that has one."""
-    model = build(TimmModel(name="test_convnext", drop_path_rate=0.3), num_classes=2, seed=0)
+    model = build(TimmSpec(name="test_convnext", drop_path_rate=0.3), num_classes=2, seed=0)
     rates = [getattr(module, "drop_prob", 0.0) for module in model.modules()]
     assert max(rates) == pytest.approx(0.3)
 
@@ -32,14 +32,14 @@ def test_timm_model_takes_its_drop_path() -> None:
 @pytest.mark.parametrize(
     ("candidate", "path", "said"),
     [
-        (TimmModel(name="mobilenet_v3_small_100"), "name", "mobilenetv3_small_100"),
-        (TimmModel(name="qqqqqqqq"), "name", "timm.list_models()"),
-        (TimmModel(name="hf-hub:some/model"), "name", "no model of timm"),
-        (TimmModel(name="resnet18.imagenet"), "name", "after the dot"),
-        (TimmModel(name="vgg11", drop_path_rate=0.1), "drop_path_rate", "leave it out"),
+        (TimmSpec(name="mobilenet_v3_small_100"), "name", "mobilenetv3_small_100"),
+        (TimmSpec(name="qqqqqqqq"), "name", "timm.list_models()"),
+        (TimmSpec(name="hf-hub:some/model"), "name", "no model of timm"),
+        (TimmSpec(name="resnet18.imagenet"), "name", "after the dot"),
+        (TimmSpec(name="vgg11", drop_path_rate=0.1), "drop_path_rate", "leave it out"),
     ],
 )
-def test_what_timm_cannot_build(candidate: TimmModel, path: str, said: str) -> None:
+def test_what_timm_cannot_build(candidate: TimmSpec, path: str, said: str) -> None:
     """An unknown name, tag or argument is an error that names the field and the remedy."""
     with pytest.raises(FieldError) as caught:
         build(candidate, num_classes=2, seed=0)

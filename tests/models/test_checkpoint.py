@@ -13,14 +13,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from gmsearch.candidate import GmNet
 from gmsearch.errors import CheckpointError
 from gmsearch.models import build, load_checkpoint
+from gmsearch.networks import GmNetSpec
 
 
 def network(seed: int) -> nn.Module:
     """Return a tiny network."""
-    tiny = GmNet(widths=(4,), depths=(1,), mlp_ratio=2, kernel_size=3, stem_width=4)
+    tiny = GmNetSpec(widths=(4,), depths=(1,), mlp_ratio=2, kernel_size=3, stem_width=4)
     return build(tiny, num_classes=2, seed=seed)
 
 

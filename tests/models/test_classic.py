@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
-from gmsearch.candidate import ACTIVATIONS, PLACEMENTS, PRODUCTS, candidate_from
 from gmsearch.measured_cost import measured_cost
 from gmsearch.models import build
 from gmsearch.models.gate import ACTIVATIONS as MODULES
 from gmsearch.models.gate import Scale
+from gmsearch.networks import ACTIVATIONS, PLACEMENTS, PRODUCTS, candidate_from
 
 TINY: dict[str, dict[str, Any]] = {
     "resnet18": {

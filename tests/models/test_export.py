@@ -12,12 +12,12 @@ import torch
 from onnx.reference import ReferenceEvaluator
 from torch import Tensor, nn
 
-from gmsearch.candidate import ACTIVATIONS, PLACEMENTS, PRODUCTS, candidate_from
 from gmsearch.models import build
 from gmsearch.models.gmnet import Block
 from gmsearch.models.mobilenetv2 import DepthwiseSeparable, InvertedResidual
 from gmsearch.models.resnet18 import BasicBlock
 from gmsearch.models.weights import draw_weights
+from gmsearch.networks import ACTIVATIONS, PLACEMENTS, PRODUCTS, candidate_from
 
 WIDTH = 4
 SHAPES: dict[str, dict[str, Any]] = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gmsearch.candidate import ACTIVATIONS, PRODUCTS, Gate, GmNet
 from gmsearch.models import build
 from gmsearch.models.gate import Scale, first_factor, second_factor
 from gmsearch.models.weights import draw_weights
+from gmsearch.networks import ACTIVATIONS, PRODUCTS, Gate, GmNetSpec
 
 
 @pytest.mark.parametrize("init", ["release", "timm"])
@@ -37,5 +37,5 @@ def test_gain_is_off_by_default() -> None:
     shape = {"widths": (4, 4), "depths": (1, 2), "mlp_ratio": 2}
     gate = Gate(placement=("input", "expand"), stages=(1,))
     for gain, count in (("none", 0), ("unit_variance", 1 + 2 * 2)):
-        model = build(GmNet(**shape, gate=gate, gain=gain), num_classes=2, seed=0)
+        model = build(GmNetSpec(**shape, gate=gate, gain=gain), num_classes=2, seed=0)
         assert sum(isinstance(module, Scale) for module in model.modules()) == count

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
-from gmsearch.candidate import ACTIVATIONS, PLACEMENTS, PRODUCTS, Gate, GmNet, candidate_from
 from gmsearch.models import build
 from gmsearch.models.gmnet import Block
+from gmsearch.networks import ACTIVATIONS, PLACEMENTS, PRODUCTS, Gate, GmNetSpec, candidate_from
 
 PLACES = [
     subset for size in (1, 2, 3) for subset in itertools.combinations(PLACEMENTS["gmnet"], size)
@@ -33,14 +33,14 @@ FUNCTIONS = {
 }
 
 
-def tiny(gate: Gate | None = None, **values: object) -> GmNet:
+def tiny(gate: Gate | None = None, **values: object) -> GmNetSpec:
     """Return a network of two stages that costs next to nothing."""
     tree = {"widths": (4, 6), "depths": (1, 1), "mlp_ratio": (2, 1.5), "kernel_size": (3, 5)}
     tree |= {"stem_width": 4, "stem": "cifar", "layer_scale": 0.5, "gate": gate or Gate()}
-    return GmNet(**{**tree, **values})
+    return GmNetSpec(**{**tree, **values})
 
 
-def network(candidate: GmNet, seed: int = 0) -> nn.Module:
+def network(candidate: GmNetSpec, seed: int = 0) -> nn.Module:
     """Return the network in eval mode, its batch norms made to matter."""
     model = build(candidate, num_classes=3, seed=seed).eval()
     generator = torch.Generator().manual_seed(1)
@@ -137,7 +137,7 @@ def second(weights: dict[str, Tensor], gate: Gate, name: str, h: Tensor, source:
     }[gate.product]()
 
 
-def by_the_formula(block: Block, candidate: GmNet, stage: int, x: Tensor) -> Tensor:
+def by_the_formula(block: Block, candidate: GmNetSpec, stage: int, x: Tensor) -> Tensor:
     """Compute a block from its state dict as the gate's table says, each operation written out."""
     weights = block.state_dict()
     gate = candidate.gate

@@ -6,14 +6,16 @@ import pytest
 import torch
 from torch import nn
 
-from gmsearch.candidate import Gate, GmNet
 from gmsearch.models import activation_regimes, build
+from gmsearch.networks import Gate, GmNetSpec
 
 
 def test_shares_are_those_put_there() -> None:
     """Pre-activations set by hand are counted exactly, each activation weighing the same."""
     gate = Gate(placement=("input", "expand"))
-    model = build(GmNet(widths=(4,), depths=(1,), mlp_ratio=2, gate=gate), num_classes=2, seed=0)
+    model = build(
+        GmNetSpec(widths=(4,), depths=(1,), mlp_ratio=2, gate=gate), num_classes=2, seed=0
+    )
     block = model.stages[0][1]
     with torch.no_grad():
         block.dwconv.bn.weight.zero_()
@@ -27,7 +29,7 @@ def test_shares_are_those_put_there() -> None:
 @pytest.mark.parametrize("training", [True, False])
 def test_model_is_left_as_it_was(training: bool) -> None:  # noqa: FBT001 - parametrised
     """Measuring changes no tensor, mode or later output, and leaves no hook."""
-    model = build(GmNet(widths=(4,), depths=(2,)), num_classes=2, seed=0).train(training)
+    model = build(GmNetSpec(widths=(4,), depths=(2,)), num_classes=2, seed=0).train(training)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     activation_regimes(model, torch.randn(2, 3, 8, 8))
     assert model.training is training

@@ -8,21 +8,21 @@ import pytest
 import torch
 from torch import nn
 
-from gmsearch.candidate import PRODUCTS, Gate, GmNet, TimmModel
 from gmsearch.models import build
 from gmsearch.models.weights import convolution_variance, draw_weights
+from gmsearch.networks import PRODUCTS, Gate, GmNetSpec, TimmSpec
 
 SHAPE = {"widths": (48, 64), "depths": (1, 1), "mlp_ratio": 4, "kernel_size": 3}
 
 
-def state(candidate: GmNet | TimmModel, seed: int = 0) -> dict[str, torch.Tensor]:
+def state(candidate: GmNetSpec | TimmSpec, seed: int = 0) -> dict[str, torch.Tensor]:
     """Return the tensors of a freshly built network."""
     return build(candidate, num_classes=10, seed=seed).state_dict()
 
 
 def test_release_keeps_the_default_of_pytorch() -> None:
     """`release` leaves convolutions uniform in 1/sqrt(fan in): sd 0.083 for 48 inputs."""
-    drawn = state(GmNet(**SHAPE))
+    drawn = state(GmNetSpec(**SHAPE))
     weight, bias = drawn["stages.0.1.f1.conv.weight"], drawn["stages.0.1.f1.conv.bias"]
     assert weight.std().item() == pytest.approx((3 * 48) ** -0.5, rel=0.02)
     assert weight.abs().max() <= 48**-0.5
@@ -32,17 +32,17 @@ def test_release_keeps_the_default_of_pytorch() -> None:
 
 def test_timm_draws_a_narrow_normal() -> None:
     """`timm` gives every convolution's weight sd 0.02 and leaves its bias at the default."""
-    drawn = state(GmNet(**SHAPE, init="timm"))
+    drawn = state(GmNetSpec(**SHAPE, init="timm"))
     for name in ("stages.0.1.f1.conv", "stages.1.0.0.conv", "stages.1.1.g.conv"):
         assert drawn[f"{name}.weight"].std().item() == pytest.approx(0.02, rel=0.03), name
-    bias = state(GmNet(**SHAPE))["stages.0.1.f1.conv.bias"]
+    bias = state(GmNetSpec(**SHAPE))["stages.0.1.f1.conv.bias"]
     assert torch.equal(drawn["stages.0.1.f1.conv.bias"], bias)
 
 
 @pytest.mark.parametrize("init", ["release", "timm"])
 def test_head_norms_and_scale_start_as_released(init: str) -> None:
     """The head is normal of sd 0.02 with zero bias, norms 1 and 0, the layer scale its start."""
-    drawn = build(GmNet(**SHAPE, init=init), num_classes=1000, seed=0).state_dict()
+    drawn = build(GmNetSpec(**SHAPE, init=init), num_classes=1000, seed=0).state_dict()
     assert drawn["head.weight"].std().item() == pytest.approx(0.02, rel=0.02)
     assert not drawn["head.bias"].any()
     assert torch.equal(drawn["norm.weight"], torch.ones(64))
@@ -62,11 +62,13 @@ def test_variances_are_those_drawn() -> None:
 
 def test_arms_of_one_seed_share_their_tensors() -> None:
     """Whatever gate, depth or head two networks differ in, equal name and shape is one value."""
-    arms = [GmNet(**SHAPE, gate=Gate(product=product)) for product in PRODUCTS]
+    arms = [GmNetSpec(**SHAPE, gate=Gate(product=product)) for product in PRODUCTS]
     arms += [
-        GmNet(**{**SHAPE, "depths": (2, 3)}),
-        GmNet(**SHAPE, stem="cifar", layer_scale=None),
-        GmNet(**SHAPE, gate=Gate(activation="gelu", product="dw", placement=("input", "output"))),
+        GmNetSpec(**{**SHAPE, "depths": (2, 3)}),
+        GmNetSpec(**SHAPE, stem="cifar", layer_scale=None),
+        GmNetSpec(
+            **SHAPE, gate=Gate(activation="gelu", product="dw", placement=("input", "output"))
+        ),
     ]
     shared = 0
     for one, other in itertools.combinations([state(arm) for arm in arms], 2):
@@ -92,9 +94,9 @@ def test_draw_depends_on_seed_and_name_only() -> None:
 
 
 @pytest.mark.parametrize(
-    "candidate", [GmNet(**SHAPE), TimmModel(name="test_resnet")], ids=["gmnet", "timm"]
+    "candidate", [GmNetSpec(**SHAPE), TimmSpec(name="test_resnet")], ids=["gmnet", "timm"]
 )
-def test_build_is_a_function_of_the_seed(candidate: GmNet | TimmModel) -> None:
+def test_build_is_a_function_of_the_seed(candidate: GmNetSpec | TimmSpec) -> None:
     """Building twice gives equal weights, another seed others, and global draws go undisturbed."""
     torch.manual_seed(5)
     before = torch.random.get_rng_state()

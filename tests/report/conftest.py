@@ -14,12 +14,13 @@ import pytest
 from rich.console import Console
 
 from gmsearch import ledger
-from gmsearch.candidate import plain
+from gmsearch.plain import plain
+from gmsearch.records import State, TrialRecord
 from gmsearch.report import write_report
 from gmsearch.report.collect import collect
 from gmsearch.report.facts import StudyFacts
-from gmsearch.space import Space, load_space
-from gmsearch.trial import State, TrialRecord
+from gmsearch.space import Space
+from gmsearch.spacefile import load_space
 
 GRID = """\
 study: gates

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from gmsearch.experiment import Objective
+from gmsearch.records import Failure, State
 from gmsearch.report.metrics import MINUS, metric
 from gmsearch.stats import Summary
-from gmsearch.trial import Failure, Objective, State
 
 MakeStudy = Callable[..., Any]
 

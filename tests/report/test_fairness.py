@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gmsearch.candidate import plain
+from gmsearch.plain import plain
+from gmsearch.records import State, TrialRecord, record_from
 from gmsearch.report.fairness import fairness_notes, fairness_table
-from gmsearch.trial import State, TrialRecord, record_from
 
 MADE = (
     "search:",

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from gmsearch import pareto
+from gmsearch.records import State
 from gmsearch.report.csvs import front_csv
 from gmsearch.report.front import FrontFacts, judge
 from gmsearch.report.notes import front_notes
 from gmsearch.report.tables import SHOWN_ARMS, front_table
-from gmsearch.trial import State
 
 MakeStudy = Callable[..., Any]
 OBJECTIVES = "{top1: maximize, high@10: maximize, flops: minimize, latency_ms: minimize}"

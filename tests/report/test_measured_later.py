@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gmsearch.candidate import Bands
+from gmsearch.experiment import Bands
 from gmsearch.report.ablation import ablate
 from gmsearch.report.notes import measured_notes
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gmsearch.errors import SpaceError
-from gmsearch.space import Space, load_space
+from gmsearch.space import Space
+from gmsearch.spacefile import load_space
 
 EXAMPLE = """\
 study: gate_ablation

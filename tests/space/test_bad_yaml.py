@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gmsearch.errors import InputError, SpaceError
-from gmsearch.space import load_space
+from gmsearch.spacefile import load_space
 
 TEXTS: dict[str, tuple[str, str]] = {
     "nothing": ("»", "the file is empty; begin with `study: NAME`"),

@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from gmsearch.errors import FieldError, SpaceError
-from gmsearch.space import Float, Parameter, Space, load_space
-from gmsearch.trial import Value
+from gmsearch.experiment import Value
+from gmsearch.space import Float, Parameter, Space
+from gmsearch.spacefile import load_space
 
 Tree = dict[str, Any]
 

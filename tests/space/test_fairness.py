@@ -8,7 +8,8 @@ from collections.abc import Callable
 import jsonschema
 import pytest
 
-from gmsearch.space import Match, Space, Tune, json_schema
+from gmsearch.space import Match, Space, Tune
+from gmsearch.spacefile import json_schema
 
 Load = Callable[..., Space]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gmsearch.candidate import Gate, GmNet, ResNet18, Spectral, TimmModel
+from gmsearch.experiment import Bound, Constraint, Objective, Spectral
+from gmsearch.networks import Gate, GmNetSpec, ResNet18Spec, TimmSpec
 from gmsearch.space import Choice, Float, Int, Space
-from gmsearch.trial import Bound, Constraint, Objective
 
 Load = Callable[..., Space]
 GATE = """\
@@ -45,7 +45,7 @@ def test_the_arm_of_an_assignment(load: Load, example: str) -> None:
     """The values of an assignment stand in the network and the recipe of its arm."""
     arm = load(text=example).arm({"gate.product": "self", "gate.activation": "gelu"})
 
-    assert isinstance(arm.candidate, GmNet)
+    assert isinstance(arm.candidate, GmNetSpec)
     assert arm.candidate.gate == Gate(product="self", activation="gelu", placement=("expand",))
     assert arm.candidate.widths == (16, 32, 64)
     assert arm.candidate.kernel_size == (5, 5, 5)
@@ -167,7 +167,7 @@ def test_families_side_by_side(load: Load) -> None:
     )
 
     families = [type(arm.candidate) for _, arm in space.arms()]
-    assert families == [GmNet, GmNet, TimmModel, TimmModel]
+    assert families == [GmNetSpec, GmNetSpec, TimmSpec, TimmSpec]
     assert space.baseline == {"model": "ours", "ours.gate.product": "none"}
 
 
@@ -198,7 +198,7 @@ def test_a_preset_names_its_family(load: Load) -> None:
     )
 
     models = [arm.candidate for _, arm in space.arms()]
-    assert [type(m) for m in models] == [ResNet18] * 3
+    assert [type(m) for m in models] == [ResNet18Spec] * 3
     assert [(m.gate.product, m.gate.activation, m.gate.placement) for m in models] == [
         ("none", "relu", ("inner",)),  # its placement makes no difference
         ("self", "gelu", ("inner",)),

@@ -10,7 +10,7 @@ HEAVY = ("torch", "timm", "ray", "optuna", "pandas", "matplotlib", "numpy", "sci
 PROGRAM = """
 import sys
 from pathlib import Path
-from gmsearch.space import json_schema, load_space
+from gmsearch.spacefile import json_schema, load_space
 
 space = load_space(Path(sys.argv[1]))
 json_schema()

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gmsearch.errors import InputError, SpaceError
-from gmsearch.space import load_space
+from gmsearch.spacefile import load_space
 
 FRAGMENTS = [
     *"{}[]:,-#&*!|>%@`?\\\"'\t\n\x00\x85\u2028\ufeff",

@@ -11,7 +11,8 @@ import jsonschema
 import pytest
 import ruamel.yaml
 
-from gmsearch.space import Space, json_schema, load_space
+from gmsearch.space import Space
+from gmsearch.spacefile import json_schema, load_space
 
 SPACES = sorted((Path(__file__).parents[2] / "spaces").glob("*.yaml"))
 GATE = """\

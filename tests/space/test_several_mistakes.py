@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gmsearch.errors import SpaceError
-from gmsearch.space import load_space
+from gmsearch.spacefile import load_space
 
 MANY = """\
 study: »gate/ablation

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gmsearch.candidate import Stored
 from gmsearch.errors import FieldError
+from gmsearch.experiment import Stored
 from gmsearch.space import Space
 
 Load = Callable[..., Space]

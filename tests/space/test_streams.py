@@ -10,8 +10,9 @@ import jsonschema
 import pytest
 import ruamel.yaml
 
-from gmsearch.candidate import Stored, Streamed
-from gmsearch.space import Space, json_schema
+from gmsearch.experiment import Stored, Streamed
+from gmsearch.space import Space
+from gmsearch.spacefile import json_schema
 
 DATA = "{name: spectral, resolution: 32}"
 GOOD = {

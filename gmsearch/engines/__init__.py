@@ -1,0 +1,1 @@
+"""Engines: pools of workers that run a study's plans."""

@@ -1,0 +1,82 @@
+"""What an experiment asks for, as frozen plain data: recipe, data, bands, timing, goals, plans.
+
+Everything here crosses processes as JSON; nothing here runs anything.
+"""
+
+from __future__ import annotations
+
+from gmsearch.experiment.arm import Arm, arm_from
+from gmsearch.experiment.bands import Bands, bands_from
+from gmsearch.experiment.data import (
+    DataSpec,
+    Spectral,
+    Stored,
+    Streamed,
+    data_from,
+    require_applicable,
+)
+from gmsearch.experiment.goals import (
+    HOLDOUT,
+    SPLIT_METRICS,
+    STATIC_METRICS,
+    Bound,
+    Constraint,
+    Objective,
+)
+from gmsearch.experiment.plan import (
+    MEASUREMENT_VERSION,
+    Assignment,
+    Plan,
+    Progress,
+    Value,
+    plan_from,
+    trial_key,
+)
+from gmsearch.experiment.recipe import RECIPES, Recipe, recipe_from
+from gmsearch.experiment.timing import (
+    MODES,
+    TIMED_DTYPES,
+    TIMED_METRICS,
+    TIMED_NAME,
+    TimedDtype,
+    TimingCondition,
+    TimingMode,
+    timed,
+)
+
+__all__ = [
+    "HOLDOUT",
+    "MEASUREMENT_VERSION",
+    "MODES",
+    "RECIPES",
+    "SPLIT_METRICS",
+    "STATIC_METRICS",
+    "TIMED_DTYPES",
+    "TIMED_METRICS",
+    "TIMED_NAME",
+    "Arm",
+    "Assignment",
+    "Bands",
+    "Bound",
+    "Constraint",
+    "DataSpec",
+    "Objective",
+    "Plan",
+    "Progress",
+    "Recipe",
+    "Spectral",
+    "Stored",
+    "Streamed",
+    "TimedDtype",
+    "TimingCondition",
+    "TimingMode",
+    "Value",
+    "arm_from",
+    "bands_from",
+    "data_from",
+    "plan_from",
+    "recipe_from",
+    "require_applicable",
+    "timed",
+    "trial_key",
+]

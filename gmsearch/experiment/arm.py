@@ -1,0 +1,31 @@
+"""An arm: one candidate with its recipe."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from gmsearch.experiment.recipe import Recipe, recipe_from
+from gmsearch.networks import Candidate, candidate_from
+from gmsearch.plain import digest, plain
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Arm:
+    """One candidate with its recipe; seeds are its repeats."""
+
+    candidate: Candidate
+    recipe: Recipe
+
+    @property
+    def digest(self) -> str:
+        """The hash of candidate and recipe; how often a checkpoint is written makes no other."""
+        tree = plain(self)
+        del tree["recipe"]["checkpoint_every"]
+        return digest(tree)
+
+
+def arm_from(tree: Mapping[str, Any]) -> Arm:
+    """Build an arm from what `plain` returned for one."""
+    return Arm(candidate=candidate_from(tree["candidate"]), recipe=recipe_from(tree["recipe"]))

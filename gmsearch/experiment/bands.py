@@ -1,0 +1,140 @@
+"""The bands of images that accuracy is measured on."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+import re
+from collections.abc import Collection, Mapping
+from typing import Any, Literal
+
+from gmsearch.checks import build
+from gmsearch.errors import FieldError
+
+_OPTIONS = ("edge", "rescale", "dc", "boundary", "bn")
+_PREFIX = re.compile(r"^(holdout\.)?(majority\.)?")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Bands:
+    """Which spatial frequencies are measured, and how band images are made."""
+
+    radii: tuple[float, ...] = ()
+    """In bins of the image's DFT, of its shorter side where it is not square; low keeps d < r,
+    high the rest."""
+    ranges: tuple[tuple[float, float], ...] = ()
+    """Bands a <= d < b."""
+    edge: Literal["lt", "le"] = "lt"
+    """Whether a bin at distance r exactly is high (lt) or low (le)."""
+    rescale: Literal["none", "max"] = "none"
+    """max divides each band image by its own maximum (the origin's code)."""
+    dc: Literal["dataset_mean", "drop", "image_mean"] = "dataset_mean"
+    """What high-pass and band images get in place of their lost mean."""
+    boundary: Literal["periodic", "mirror"] = "periodic"
+    bn: Literal["keep", "reestimate"] = "keep"
+    """reestimate gives every version but raw batch-norm statistics of its own, estimated on
+    training images of that version."""
+    every: int = 1
+    """Epochs between two points of the band curves; 0 for none."""
+    curves: Literal["holdout", "evaluation"] = "holdout"
+    """The split the per-epoch curves are measured on."""
+
+    def require_frequencies(self, height: int, width: int | None = None) -> None:
+        """Raise FieldError where a version of images of such sides holds no frequency.
+
+        Without a width they are square.
+        """
+        width = height if width is None else width
+        wrong = _without_a_frequency(self, height, width)
+        if wrong is not None:
+            farthest = max(_distances(height, width, 1))
+            path, name = wrong
+            remedy = {"radii": "above 0 and below that", "ranges": "0 <= from < to, wider apart"}
+            size = f"{height}" if height == width else f"{width}x{height}"
+            raise FieldError(
+                path,
+                f"{name} leaves a version without a frequency in images of {size} pixels, whose "
+                f"frequencies end at {farthest:.4g} bins; take {path} {remedy[path]}",
+            )
+
+    def keeps(self, distance: float, radius: float) -> bool:
+        """Return whether the low-pass at `radius` keeps what lies at `distance`, in bins."""
+        return distance < radius if self.edge == "lt" else distance <= radius
+
+    @property
+    def protocol(self) -> dict[str, str]:
+        """The options that a number depends on, whatever the radii."""
+        return {name: getattr(self, name) for name in _OPTIONS}
+
+    def narrowed(self, wanted: Collection[str]) -> Bands:
+        """Return the bands without the radii and ranges of which no metric is wanted."""
+
+        def asked(one: Bands) -> bool:
+            return not set(one.metrics).isdisjoint(wanted)
+
+        return dataclasses.replace(
+            self,
+            radii=tuple(r for r in self.radii if asked(Bands(radii=(r,)))),
+            ranges=tuple(pair for pair in self.ranges if asked(Bands(ranges=(pair,)))),
+        )
+
+    def name_of(self, metric: str, protocol: Mapping[str, str]) -> str:
+        """Return what a metric measured under `protocol` is called beside those of these bands.
+
+        The name itself where nothing it depends on differs, else with what does, such as
+        `high@10[dc=drop]`; a prefix such as `holdout.` or `majority.` changes nothing.
+        """
+        bare = _PREFIX.sub("", metric)
+        options: tuple[str, ...] = ()
+        if bare == "nodc":
+            options = ("bn",)
+        elif bare.startswith(("low@", "band@0:")):  # they keep their mean
+            options = tuple(name for name in _OPTIONS if name != "dc")
+        elif bare.startswith(("high@", "band@")):
+            options = _OPTIONS
+        other = [f"{o}={protocol[o]}" for o in options if protocol[o] != getattr(self, o)]
+        return f"{metric}[{','.join(other)}]" if other else metric
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """The names of the band metrics, in the order they are shown."""
+        sides = [f"{side}@{radius:g}" for radius in self.radii for side in ("low", "high")]
+        return (*sides, *(f"band@{low:g}:{high:g}" for low, high in self.ranges))
+
+
+def bands_from(tree: Mapping[str, Any]) -> Bands:
+    """Build bands from what `plain` returned for them."""
+    tree = dict(tree)
+    tree["ranges"] = tuple((low, high) for low, high in tree.get("ranges", ()))
+    bands: Bands = build(Bands, tree)
+    return bands
+
+
+@functools.lru_cache(maxsize=64)
+def _without_a_frequency(bands: Bands, height: int, width: int) -> tuple[str, str] | None:
+    """Return the field and the name of a version that is empty; asked for with every batch."""
+    distances = _distances(height, width, 2 if bands.boundary == "mirror" else 1)
+    for radius in bands.radii:
+        if len({bands.keeps(distance, radius) for distance in distances}) < 2:
+            return "radii", f"{radius:g}"
+    for low, high in bands.ranges:
+        inside = any(
+            bands.keeps(d, high) and not (low > 0 and bands.keeps(d, low)) for d in distances
+        )
+        if low < 0 or not inside:
+            return "ranges", f"{low:g}:{high:g}"
+    return None
+
+
+def _distances(height: int, width: int, fold: int) -> set[float]:
+    """Return the distances of the bins of images, of their even extension where `fold` is 2.
+
+    In bins of the shorter side: equal distances are equal cycles per pixel.
+    """
+    side = min(height, width)
+    lines = [
+        [i * (side / pixels / fold) for i in range(pixels * fold // 2 + 1)]
+        for pixels in (height, width)
+    ]
+    return {math.hypot(row, column) for row in lines[0] for column in lines[1]}

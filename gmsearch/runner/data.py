@@ -1,0 +1,115 @@
+"""The images of a plan, and a model's scores on one of their splits."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Collection, Generator, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gmsearch.bands import drawn_rows, evaluate_bands, evaluate_batches
+from gmsearch.data import Dataset, ImageStream, load
+from gmsearch.data.loader import StreamedBatches, evaluation_batches
+from gmsearch.errors import DataError
+from gmsearch.evaluate import Scores
+from gmsearch.experiment import Plan, Progress
+from gmsearch.train import Batches, InMemory
+
+Run = Generator[Progress, None, dict[str, Any]]
+
+
+@functools.lru_cache(maxsize=2)
+def _cached_dataset(spec: Any, identity: str) -> Dataset:
+    data = load(spec)
+    if data.identity != identity:
+        message = f"the data at {getattr(spec, 'root', spec.name)} changed since the study began"
+        raise DataError(message)
+    return data
+
+
+def dataset(plan: Plan) -> Dataset:
+    """Return the data of a plan; raises DataError where they changed since the study began."""
+    return _cached_dataset(plan.data, plan.data_identity)
+
+
+def tensors(data: Dataset, split: str) -> tuple[Tensor, Tensor]:
+    """Return uint8 (N, H, W, C) and int64 (N,) that share the memory of the decoded cache."""
+    images = getattr(data, split)
+    return torch.from_numpy(images.images), torch.from_numpy(images.labels)
+
+
+def first(data: Dataset, n: int) -> Tensor:
+    """Return the first evaluation images: uint8 (N, H, W, C)."""
+    images = data.evaluation
+    if isinstance(images, ImageStream):
+        rows = np.arange(min(n, len(images)))
+        return torch.cat([pixels for pixels, _ in evaluation_batches(images, rows=rows)])
+    return torch.from_numpy(images.images[:n])
+
+
+def training_batches(plan: Plan, data: Dataset) -> Batches:
+    """Return the batches of the training split as the recipe augments them."""
+    recipe = plan.arm.recipe
+    if isinstance(data.train, ImageStream):
+        return StreamedBatches(data.train, recipe, device=plan.device, workers=_workers(plan))
+    images, labels = tensors(data, "train")
+    return InMemory(images, labels, recipe, mean=data.mean, std=data.std, device=plan.device)
+
+
+def evaluate(
+    plan: Plan,
+    data: Dataset,
+    model: nn.Module,
+    split: str,
+    *,
+    only: Collection[str] | None = None,
+) -> dict[str, Scores]:
+    """Return the scores of every version of the images of one split, or only of some."""
+    images = getattr(data, split)
+    if isinstance(images, ImageStream):
+        return evaluate_batches(
+            model,
+            evaluation_batches(images, workers=_workers(plan)),
+            bands=plan.bands,
+            mean=data.mean,
+            std=data.std,
+            device=plan.device,
+            training=_drawn(plan, data),
+            only=only,
+        )
+    images, labels = tensors(data, split)
+    training, _ = tensors(data, "train")
+    return evaluate_bands(
+        model,
+        images,
+        labels,
+        bands=plan.bands,
+        mean=data.mean,
+        std=data.std,
+        device=plan.device,
+        training=training,
+        only=only,
+    )
+
+
+def _drawn(plan: Plan, data: Dataset) -> Iterator[Tensor]:
+    """Yield the training images that batch-norm statistics are estimated on, once asked for."""
+    assert isinstance(data.train, ImageStream)
+    batches = [rows.numpy() for rows in drawn_rows(len(data.train))]
+    wanted, size = np.concatenate(batches), len(batches[0])
+    for pixels, _ in evaluation_batches(
+        data.train, workers=_workers(plan), batch_size=size, rows=wanted
+    ):
+        yield pixels
+
+
+def _workers(plan: Plan) -> int:
+    """Return how many processes decode ahead within the threads of a plan.
+
+    A GPU leaves them all to decoding. A network on the CPU takes one of them itself, and with a
+    single one it decodes in turn, since a second process on one core would only take turns too.
+    """
+    return plan.threads if plan.device.startswith("cuda") else plan.threads - 1

@@ -1,0 +1,53 @@
+"""Measure a finished trial again, from the weights it left."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load
+from torch import nn
+
+from gmsearch import ledger
+from gmsearch.bands import metrics
+from gmsearch.errors import StudyError
+from gmsearch.experiment import Plan
+from gmsearch.models import build
+from gmsearch.runner.data import Run, dataset, evaluate
+
+
+def run_measure(plan: Plan) -> Run:
+    """Evaluate the kept weights on the wanted versions; return their metrics."""
+    torch.set_num_threads(plan.threads)
+    data = dataset(plan)
+    model = build(plan.arm.candidate, num_classes=len(data.classes), seed=plan.seed)
+    _load(model, ledger.weights(Path(plan.study_dir), plan.key), plan.weights_sha256)
+    model.to(plan.device).to(memory_format=torch.channels_last)
+    scores = evaluate(plan, data, model, plan.split, only=plan.wanted)
+    predictions = io.BytesIO()
+    np.savez_compressed(predictions, **{name: one.predictions for name, one in scores.items()})  # type: ignore[arg-type] # the stubs take them for its flag
+    kept = Path(plan.study_dir) / "weights" / f"{plan.key}.{plan.request}.predictions.npz"
+    ledger.write_atomic(kept, predictions.getvalue())
+    return {"metrics": metrics(scores)}
+    yield  # a generator, like a trial, though it has no progress to tell
+
+
+def _load(model: nn.Module, path: Path, written: str | None) -> None:
+    try:
+        data = path.read_bytes()
+        if written is not None and hashlib.sha256(data).hexdigest() != written:
+            raise _refused(path, "other bytes than it left")
+        model.load_state_dict(load(data))
+    except (SafetensorError, RuntimeError, FileNotFoundError) as error:
+        raise _refused(path, str(error).splitlines()[0]) from error
+
+
+def _refused(path: Path, reason: str) -> StudyError:
+    return StudyError(
+        f"{path}: not the weights of this trial: {reason}; restore the file, or train the "
+        "trial again in a study of another name"
+    )

@@ -1,0 +1,257 @@
+"""What the sections of a space file ask of each other."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gmsearch.errors import FieldError
+from gmsearch.experiment import Bands, Constraint, DataSpec, Spectral, Stored, Streamed
+from gmsearch.space.settings import METHODS, SELECTING, Resources, Search
+from gmsearch.space.space import Space
+from gmsearch.spacefile.forms import fields_of
+from gmsearch.spacefile.mistakes import Mistakes
+from gmsearch.spacefile.nodes import Node
+from gmsearch.spacefile.references import Drafts
+from gmsearch.spacefile.sections import DATA, STREAMABLE, validated
+from gmsearch.wording import compact, near, shown, spelled
+
+DATA_VARIABLE = "GMSEARCH_DATA"
+"""The environment variable that says where the images of a stored set lie."""
+_SIDES = {"spectral": Spectral().resolution, "cifar10": 32, "cifar100": 32}
+
+
+def data_from_file(node: Node, data_root: Path | None, mistakes: Mistakes) -> DataSpec | None:
+    """Return the data; its root is the one given, else the environment's, else the file's."""
+    name = node.mapping.get("name")
+    if name is None or not isinstance(name.value, str) or name.value not in DATA:
+        at, said = (node.key, "name is missing") if name is None else (name.place, "")
+        said = said or f"{shown(name.plain() if name else None)} is not a data set"
+        mistakes.add(at, f"data: {said}; {near(name.value if name else '', DATA)}")
+        return None
+    cls = _data_class(name.value, node, mistakes)
+    values = validated(cls, node, "data", mistakes) if cls is not None else None
+    if cls is None or values is None:
+        return None
+    if name.value == "spectral":
+        spec = Spectral(**values)
+        for split in ("train_images", "evaluation_images"):
+            if getattr(spec, split) < spec.classes:
+                mistakes.add(
+                    node.mapping[split].place if split in node.mapping else node.key,
+                    f"data.{split}: {getattr(spec, split)} are fewer than the {spec.classes} "
+                    "classes; give more",
+                )
+        return spec
+    return _on_disk(cls, values, node, data_root, mistakes)
+
+
+def _on_disk(
+    cls: type[Stored | Streamed],
+    values: Mapping[str, Any],
+    node: Node,
+    data_root: Path | None,
+    mistakes: Mistakes,
+) -> Stored | Streamed | None:
+    root = data_root or os.environ.get(DATA_VARIABLE) or values["root"]
+    if root is None:
+        mistakes.add(
+            node.key,
+            f"data: root is missing; add `root: FOLDER`, or give --data-root or {DATA_VARIABLE}",
+        )
+        return None
+    try:
+        folder = Path(root).expanduser().absolute()
+        return cls(**{**values, "root": str(folder)})
+    except RuntimeError:
+        mistakes.add(node.key, f"data: {shown(str(root))} has no home folder; write the path out")
+        return None
+    except FieldError as error:
+        key = error.path
+        place = node.mapping[key].place if key in node.mapping else node.key
+        mistakes.add(place, f"data.{key}: {error.message}")
+        return None
+
+
+def _data_class(name: str, node: Node, mistakes: Mistakes) -> Any:
+    """Return what `data` is; None where it cannot be streamed, or is not and is said to be."""
+    streams = node.mapping.get("stream")
+    streamed = name == "timm" if streams is None else streams.value
+    if streamed is True and name in STREAMABLE:
+        return Streamed
+    if streams is not None and streamed is True:
+        names = ", ".join(STREAMABLE)
+        mistakes.add(
+            streams.place,
+            f"data.stream: {name} lives in memory; only {names} are streamed; remove it",
+        )
+        return None
+    if streams is not None and streamed is False and name == "timm":
+        mistakes.add(streams.place, "data.stream: timm is always streamed; remove it")
+        return None
+    lost = set(node.mapping) & (fields_of(Streamed).keys() - fields_of(Stored).keys())
+    if streamed is not True and name in STREAMABLE and lost:
+        key = min(lost)
+        mistakes.add(
+            node.keys[key],
+            f"data.{key}: is of use to streamed images only; add `stream: true`, or remove it",
+        )
+        return None
+    return DATA[name]
+
+
+def bands_from_file(node: Node, data: Node, mistakes: Mistakes) -> Bands | None:
+    """Return the bands if each has a bin in the images of `data`, and none is there twice."""
+    before = len(mistakes)
+    values = validated(Bands, node, "bands", mistakes)
+    farthest = _farthest_bin(data)
+    _check_twice(_items(node, "radii"), "bands.radii", mistakes)
+    _check_twice(_items(node, "ranges"), "bands.ranges", mistakes)
+    for item in _items(node, "radii"):
+        _check_radius(item, "bands.radii", farthest, mistakes)
+    for item in _items(node, "ranges"):
+        ends = item.value if isinstance(item.value, tuple) else ()
+        for end in ends[1:]:
+            _check_radius(end, "bands.ranges", farthest, mistakes)
+        numbers = [end.value for end in ends if isinstance(end.value, (int, float))]
+        if len(numbers) == 2 and numbers[0] >= numbers[1]:
+            mistakes.add(
+                item.place,
+                f"bands.ranges: {shown(item.plain())} is empty; give the lower end first",
+            )
+    return Bands(**values) if values is not None and len(mistakes) == before else None
+
+
+def _items(node: Node, key: str) -> tuple[Node, ...]:
+    """Return the items of a list; none where the form has told that it is no list."""
+    items = node.mapping[key].value if key in node.mapping else ()
+    return items if isinstance(items, tuple) else ()
+
+
+def _check_twice(items: Sequence[Node], path: str, mistakes: Mistakes) -> None:
+    """Add a mistake for what is there before; numbers are the same if metrics print them so."""
+    seen: set[str] = set()
+    for item in items:
+        name = compact(item.plain())
+        if name in seen:
+            mistakes.add(item.place, f"{path}: {name} is there twice; remove one")
+        seen.add(name)
+
+
+def _farthest_bin(data: Node) -> float | None:
+    """Return the distance of the corner bin of the centred DFT; None where no side is known."""
+    name, given = data.mapping.get("name"), data.mapping.get("resolution")
+    side = given.value if given is not None else _SIDES.get(str(name.value if name else None))
+    return side // 2 * math.sqrt(2) if isinstance(side, int) else None
+
+
+def _check_radius(node: Node, path: str, farthest: float | None, mistakes: Mistakes) -> None:
+    radius = node.value
+    if farthest is not None and isinstance(radius, (int, float)) and radius >= farthest:
+        mistakes.add(
+            node.place,
+            f"{path}: {radius:g} is beyond the image, whose farthest bin lies at {farthest:.4g}; "
+            "give a smaller one",
+        )
+
+
+def search_from_file(node: Node, mistakes: Mistakes) -> Search | None:
+    """Return the search; tell what its method lacks, and what is of no use to it."""
+    values = validated(Search, node, "search", mistakes)
+    method = node.mapping["method"].value if "method" in node.mapping else None
+    given = {key for key, child in node.mapping.items() if child.value not in (None, "none")}
+    if method in SELECTING and "candidates" not in given:
+        mistakes.add(
+            node.key, f"search: {method} needs `candidates: N`, the number of arms to train"
+        )
+    for key, users in (("candidates", SELECTING), ("population", ("nsga2",))):
+        if key in given and method in METHODS and method not in users:
+            mistakes.add(
+                node.keys[key],
+                f"search: {key} is of no use to {method}, only to {', '.join(users)}; remove it",
+            )
+    _check_twice(_items(node, "seeds"), "search.seeds", mistakes)
+    if values is None:
+        return None
+    seeds = values["seeds"]
+    return Search(
+        **{
+            **values,
+            "seeds": tuple(range(seeds)) if isinstance(seeds, int) else seeds,
+            "max_failed": _share(values["max_failed"]),
+        }
+    )
+
+
+def _share(said: Any) -> Any:
+    return float(said.rstrip("% ")) / 100 if isinstance(said, str) else said
+
+
+def resources_from_file(node: Node, mistakes: Mistakes) -> Resources | None:
+    """Return the resources of a trial."""
+    values = validated(Resources, node, "resources", mistakes)
+    return None if values is None else Resources(**values)
+
+
+def check_method(search: Search, drafts: Drafts, root: Node, mistakes: Mistakes) -> None:
+    """Add a mistake for what the method needs and another section does not give."""
+    method, at = search.method, root.mapping["search"].mapping["method"].place
+    if method == "ablation" and "baseline" not in root.mapping:
+        mistakes.add(
+            at, "search.method: ablation starts from a baseline; add `baseline: {PATH: VALUE, …}`"
+        )
+    for path, draft in drafts.items():
+        continuous = draft.domain is not None and draft.domain.values() is None
+        if continuous and not search.selects:
+            mistakes.add(
+                draft.node.place, f"{path}: {method} needs single values; add `steps: N` beside it"
+            )
+
+
+def check_constraints(constraints: Sequence[Constraint], root: Node, mistakes: Mistakes) -> None:
+    """Add a mistake for a multiple of a baseline that is not there."""
+    if "baseline" in root.mapping:
+        return
+    for constraint in constraints:
+        for key, bound in (("min", constraint.minimum), ("max", constraint.maximum)):
+            if bound is not None and bound.of_baseline:
+                mistakes.add(
+                    root.mapping["constraints"].mapping[constraint.metric].mapping[key].place,
+                    f"constraints.{constraint.metric}.{key}: there is no baseline; "
+                    "add `baseline: {PATH: VALUE, …}`, or give a number",
+                )
+
+
+def check_holdout(
+    data: DataSpec, bands: Bands | None, search: Search | None, root: Node, mistakes: Mistakes
+) -> None:
+    """Add a mistake for a holdout of no images that something is to be measured on."""
+    if data.holdout > 0:
+        return
+    at = root.mapping["data"].mapping["holdout"].place
+    if search is not None and search.selects:
+        mistakes.add(
+            at,
+            f"data.holdout: {search.method} chooses by the holdout, never by the evaluation "
+            "split; give a share above 0, such as 0.1",
+        )
+    elif bands is not None and bands.every and bands.curves == "holdout":
+        mistakes.add(
+            at,
+            "data.holdout: 0 leaves no images for the curves of every epoch; "
+            "raise it, or set `bands: {every: 0}` or `bands: {curves: evaluation}`",
+        )
+
+
+def check_forbid(space: Space, root: Node, mistakes: Mistakes) -> None:
+    """Add a mistake for a baseline that is forbidden, or a space that is so as a whole."""
+    if space.baseline is not None and space.forbidden(space.baseline):
+        mistakes.add(
+            root.mapping["baseline"].key,
+            f"baseline: {spelled(space.baseline)} is forbidden; change it, or `forbid`",
+        )
+    elif space.count() == 0:
+        mistakes.add(root.mapping["forbid"].key, "forbid: leaves no candidate; remove an entry")

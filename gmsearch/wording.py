@@ -1,0 +1,53 @@
+"""How messages spell values, and which name a misspelt one may mean."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+
+_SHOWN_CHARACTERS = 60
+_LISTED_NAMES = 16
+_CLOSE = 0.6
+
+
+def closest(word: object, names: Iterable[object]) -> str | None:
+    """Return the name that `word` may be a misspelling of, if there is one."""
+    close = difflib.get_close_matches(str(word), [str(name) for name in names], 1, _CLOSE)
+    return close[0] if close else None
+
+
+def near(word: object, names: Iterable[object]) -> str:
+    """Return `did you mean 'x'?` for the name nearest to `word`, else the names there are."""
+    known = [str(name) for name in names]
+    if close := closest(word, known):
+        return f"did you mean {close!r}?"
+    if not known:
+        return "there are none here"
+    more = ", …" if len(known) > _LISTED_NAMES else ""
+    return f"there are: {', '.join(known[:_LISTED_NAMES])}{more}"
+
+
+def shown(value: object) -> str:
+    """Return a value as the file would spell it, shortened; words in quotes."""
+    text = f"'{value}'" if isinstance(value, str) else spelled(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 1]}…"
+
+
+def spelled(value: object) -> str:
+    """Return a value as the file would spell it: `none`, `true`, `0.003`, `[16, 32]`."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {spelled(item)}' for key, item in value.items())}}}"
+    if isinstance(value, (tuple, list)):
+        return f"[{', '.join(spelled(item) for item in value)}]"
+    return str(value)
+
+
+def compact(value: object) -> str:
+    """Return a value in few characters, numbers to six digits: `none`, `0.003`, `16-32`."""
+    if isinstance(value, (tuple, list)):
+        return "-".join(compact(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else spelled(value)
