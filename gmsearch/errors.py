@@ -31,6 +31,8 @@ class FieldError(InputError):
         super().__init__(f"{path}: {message}")
         self.path = path
         self.message = message
+        self.errors: tuple[FieldError, ...] = (self,)
+        """All that is wrong with the object, this error first."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

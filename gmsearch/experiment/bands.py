@@ -9,8 +9,8 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, Literal
 
-from gmsearch.checks import build
 from gmsearch.errors import FieldError
+from gmsearch.limits import build
 
 _OPTIONS = ("edge", "rescale", "dc", "boundary", "bn")
 _PREFIX = re.compile(r"^(holdout\.)?(majority\.)?")

@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from gmsearch.checks import build, is_int, is_number, one_of, require
+from gmsearch.checks import is_int, is_number, one_of
 from gmsearch.errors import FieldError
 from gmsearch.experiment.recipe import Recipe
+from gmsearch.limits import build, require
 
 Pixel = tuple[float, float, float]
 

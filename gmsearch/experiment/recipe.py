@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from gmsearch.checks import assign, build, is_int, is_number, one_of, require
+from gmsearch.checks import is_int, is_number, one_of
+from gmsearch.limits import assign, build, require
 from gmsearch.plain import plain
 
 _CROP_SCALE = (0.08, 1.0)

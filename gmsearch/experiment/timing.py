@@ -11,7 +11,8 @@ import dataclasses
 import re
 from typing import Literal, get_args
 
-from gmsearch.checks import is_int, one_of, require
+from gmsearch.checks import is_int, one_of
+from gmsearch.limits import require
 
 TimingMode = Literal["eager", "compiled", "graph"]
 TimedDtype = Literal["float32", "bfloat16"]

@@ -6,8 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from gmsearch.checks import assign, build, one_of, require
+from gmsearch.checks import one_of
 from gmsearch.errors import FieldError
+from gmsearch.limits import assign, build, require
 from gmsearch.networks.gate import Gate
 from gmsearch.networks.gmnet import GmNetSpec
 from gmsearch.networks.mobilenetv2 import MobileNetV2Spec

@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
-from gmsearch.checks import assign, is_int, one_of, require
+from gmsearch.checks import is_int, one_of
+from gmsearch.limits import assign, require
 
 Product = Literal["none", "self", "ln", "dw", "fc", "split", "pool"]
 Activation = Literal[

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from gmsearch.checks import assign, is_number, require
+from gmsearch.checks import is_number
+from gmsearch.limits import assign, require
 from gmsearch.networks.gate import Gate, Placement, gate_of_classic
 from gmsearch.networks.stages import (
     halved,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from gmsearch.checks import assign, require
+from gmsearch.limits import assign, require
 from gmsearch.networks.gate import PLACEMENTS, Gate, gate_of_classic
 from gmsearch.networks.stages import halved, larger_than_map, require_shared, stages_of
 from gmsearch.plain import digest, plain

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from gmsearch.checks import is_int, is_number, one_of, require
+from gmsearch.checks import is_int, is_number, one_of
+from gmsearch.limits import require
 
 
 def listed(values: Any) -> tuple[Any, ...]:
