@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -258,23 +259,39 @@ def test_the_farthest_frequency_of_images_that_are_not_square() -> None:
 
 
 @pytest.mark.parametrize(
-    ("bands", "message"),
+    ("options", "message"),
     [
-        (Bands(radii=(4, 0)), r"radii: 0 leaves .* images of 32 pixels, .* end at 22\.6"),
-        (Bands(radii=(-1,)), "radii: -1 leaves a version without a frequency"),
-        (Bands(radii=(23,)), "radii: 23 leaves"),
-        (Bands(radii=(23,), boundary="mirror"), "radii: 23 leaves"),
-        (Bands(ranges=((6, 6),)), "ranges: 6:6 leaves"),
-        (Bands(ranges=((9, 4),)), "ranges: 9:4 leaves"),
-        (Bands(ranges=((-1, 6),)), "ranges: -1:6 leaves"),
-        (Bands(ranges=((4.3, 4.4),)), r"ranges: 4\.3:4\.4 leaves .* wider apart"),
-        (Bands(ranges=((23, 30),)), "ranges: 23:30 leaves"),
+        ({"radii": (4, 0)}, r"radii: expected a list, each a number above 0, got \[4, 0\]"),
+        ({"radii": (-1,)}, r"radii: expected a list, each a number above 0, got \[-1\]"),
+        ({"radii": (4, 4.0)}, "radii: 4 is listed twice; remove one"),
+        ({"radii": (23,)}, r"radii: 23 leaves .* images of 32 pixels, .* end at 22\.6"),
+        ({"radii": (23,), "boundary": "mirror"}, "radii: 23 leaves"),
+        ({"ranges": ((6, 6),)}, r"ranges: \[6, 6\] is empty; give the lower end first"),
+        ({"ranges": ((9, 4),)}, r"ranges: \[9, 4\] is empty; give the lower end first"),
+        ({"ranges": ((-1, 6),)}, r"ranges: expected .*, got \[\[-1, 6\]\]"),
+        ({"ranges": ((4.3, 4.4),)}, r"ranges: 4\.3:4\.4 leaves .* wider apart"),
+        ({"ranges": ((23, 30),)}, "ranges: 23:30 leaves"),
+        ({"edge": "nope"}, "edge: expected one of lt, le, got 'nope'"),
     ],
 )
-def test_bands_without_frequencies_are_refused(bands: Bands, message: str) -> None:
+def test_bands_without_frequencies_are_refused(options: dict[str, Any], message: str) -> None:
     """A radius outside the image would make an empty version, whose accuracy says nothing."""
     with pytest.raises(FieldError, match=message):
-        bands.require_frequencies(32)
+        Bands(**options).require_frequencies(32)
+
+
+def test_all_that_is_wrong_with_bands_is_reported_at_once() -> None:
+    """Every field outside its limits has an error of its own."""
+    with pytest.raises(FieldError) as caught:
+        Bands(edge="nope", radii=(0,), every=-1, ranges=((4, 2), (1, 2), (1.0, 2.0)))
+    errors = [str(error) for error in caught.value.errors]
+    assert errors == [
+        "radii: expected a list, each a number above 0, got [0]",
+        "edge: expected one of lt, le, got 'nope'",
+        "every: expected an integer from 0, got -1",
+        "ranges: [4, 2] is empty; give the lower end first",
+        "ranges: 1-2 is listed twice; remove one",
+    ]
 
 
 def test_the_edge_decides_what_the_outermost_radius_leaves() -> None:

@@ -1,4 +1,4 @@
-"""The bands of images that accuracy is measured on."""
+"""Frequency bands on which accuracy is measured."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import dataclasses
 import functools
 import math
 import re
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 from gmsearch.errors import FieldError
-from gmsearch.limits import build
+from gmsearch.limits import Count, NonNegative, PositiveNumber, broken, build, check
+from gmsearch.wording import compact, spelled
 
 _OPTIONS = ("edge", "rescale", "dc", "boundary", "bn")
 _PREFIX = re.compile(r"^(holdout\.)?(majority\.)?")
@@ -18,32 +20,52 @@ _PREFIX = re.compile(r"^(holdout\.)?(majority\.)?")
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Bands:
-    """Which spatial frequencies are measured, and how band images are made."""
+    """Spatial frequencies that accuracy is measured on, and how band images are made."""
 
-    radii: tuple[float, ...] = ()
-    """In bins of the image's DFT, of its shorter side where it is not square; low keeps d < r,
-    high the rest."""
-    ranges: tuple[tuple[float, float], ...] = ()
-    """Bands a <= d < b."""
+    radii: tuple[PositiveNumber, ...] = ()
+    """Radii in bins of the image's DFT (of its shorter side if it is not square); low keeps
+    d < r, high the rest."""
+    ranges: tuple[tuple[NonNegative, PositiveNumber], ...] = ()
+    """Bands a <= d < b, in the same bins."""
     edge: Literal["lt", "le"] = "lt"
-    """Whether a bin at distance r exactly is high (lt) or low (le)."""
+    """Whether a bin at distance exactly r is high (lt) or low (le)."""
     rescale: Literal["none", "max"] = "none"
-    """max divides each band image by its own maximum (the origin's code)."""
+    """max divides each band image by its own maximum, as the code of the original paper does."""
     dc: Literal["dataset_mean", "drop", "image_mean"] = "dataset_mean"
-    """What high-pass and band images get in place of their lost mean."""
+    """Mean pixel added to high-pass and band images, which have lost theirs."""
     boundary: Literal["periodic", "mirror"] = "periodic"
+    """Boundary condition of the filter."""
     bn: Literal["keep", "reestimate"] = "keep"
-    """reestimate gives every version but raw batch-norm statistics of its own, estimated on
-    training images of that version."""
-    every: int = 1
+    """reestimate estimates batch-norm statistics anew for every version but raw, on training
+    images of that version."""
+    every: Count = 1
     """Epochs between two points of the band curves; 0 for none."""
     curves: Literal["holdout", "evaluation"] = "holdout"
-    """The split the per-epoch curves are measured on."""
+    """Split on which the per-epoch curves are measured."""
+
+    def __post_init__(self) -> None:
+        """Check the limits, and that no radius or range is empty or listed twice."""
+        wrong = broken(self)
+        ranges = () if "ranges" in wrong else self.ranges
+        empty = [pair for pair in ranges if pair[0] >= pair[1]]
+        check(
+            self,
+            *(
+                (False, "ranges", f"{spelled(pair)} is empty; give the lower end first")
+                for pair in empty
+            ),
+            *(
+                (False, name, f"{value} is listed twice; remove one")
+                for name in ("radii", "ranges")
+                if name not in wrong
+                for value in _repeated(getattr(self, name))
+            ),
+        )
 
     def require_frequencies(self, height: int, width: int | None = None) -> None:
-        """Raise FieldError where a version of images of such sides holds no frequency.
+        """Raise FieldError where a version of images of that size contains no frequency.
 
-        Without a width they are square.
+        Images are square if no width is given.
         """
         width = height if width is None else width
         wrong = _without_a_frequency(self, height, width)
@@ -101,6 +123,12 @@ class Bands:
         """The names of the band metrics, in the order they are shown."""
         sides = [f"{side}@{radius:g}" for radius in self.radii for side in ("low", "high")]
         return (*sides, *(f"band@{low:g}:{high:g}" for low, high in self.ranges))
+
+
+def _repeated(items: Sequence[object]) -> list[str]:
+    """Return what is listed twice, as metrics print it."""
+    counts = Counter(compact(item) for item in items)
+    return [name for name, count in counts.items() if count > 1]
 
 
 def bands_from(tree: Mapping[str, Any]) -> Bands:

@@ -1,144 +1,117 @@
-"""Recipes, and arms: a candidate with its recipe."""
+"""Recipe: the hyper-parameters of a training."""
 
 from __future__ import annotations
 
 import dataclasses
-import re
+import functools
+import typing
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from gmsearch.checks import is_int, is_number, one_of
-from gmsearch.limits import assign, build, require
-from gmsearch.plain import plain
+from gmsearch.limits import (
+    Count,
+    Limit,
+    NonNegative,
+    Positive,
+    PositiveNumber,
+    Probability,
+    Share,
+    Text,
+    assign,
+    broken,
+    build,
+    check,
+    require,
+)
+from gmsearch.wording import spelled
 
 _CROP_SCALE = (0.08, 1.0)
-_STRENGTHS = ("color_jitter", "mixup", "cutmix")
-_POLICY = r"(rand|augmix|original|originalr|v0|v0r|3a)(-[a-z]+[0-9.]*)*"
+_Area = Annotated[float, Limit(gt=0, le=1)]
+_Policy = Text(
+    pattern=r"(rand|augmix|original|originalr|v0|v0r|3a)(-[a-z]+[0-9.]*)*",
+    words="a policy in timm's notation, such as rand-m9-mstd0.5-inc1",
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Recipe:
-    """Training hyper-parameters. Everything but `checkpoint_every` changes the weights."""
+    """Training hyper-parameters. All but `checkpoint_every` change the weights."""
 
-    epochs: int = 10
-    """Of the schedule, warm-up included."""
-    cooldown_epochs: int = 0
-    """More epochs, at the smallest rate; a constant schedule has none."""
-    batch_size: int = 128
-    micro_batch: int | None = None
-    """Images of one forward pass, where a batch is taken in several and its gradients summed; none
-    for the whole batch, which is halved as often as memory asks."""
+    epochs: Positive = 10
+    """Length of the schedule, warm-up included."""
+    cooldown_epochs: Count = 0
+    """Additional epochs at the smallest rate; ignored by a constant schedule."""
+    batch_size: Positive = 128
+    micro_batch: Positive | None = None
+    """Images per forward pass where a batch is split and its gradients summed; none for the whole
+    batch, which is halved as often as memory requires."""
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    lr: float = 3e-3
-    """Peak learning rate, for the batch size given; not scaled."""
-    weight_decay: float = 0.05
-    """Applied to tensors of two dimensions and more (timm's convention)."""
-    momentum: float = 0.9
-    """Of sgd (Nesterov)."""
+    lr: PositiveNumber = 3e-3
+    """Peak learning rate for the given batch size; not scaled."""
+    weight_decay: NonNegative = 0.05
+    """Applied to tensors of two or more dimensions (timm's convention)."""
+    momentum: Share = 0.9
+    """Nesterov momentum (sgd only)."""
     schedule: Literal["cosine", "constant"] = "cosine"
-    warmup_epochs: float = 0.0
-    """Linear from `warmup_lr`."""
-    warmup_lr: float = 0.0
-    min_lr: float = 0.0
-    label_smoothing: float = 0.0
-    clip_grad: float | None = None
+    warmup_epochs: NonNegative = 0.0
+    """Epochs of linear warm-up from `warmup_lr`."""
+    warmup_lr: NonNegative = 0.0
+    min_lr: NonNegative = 0.0
+    label_smoothing: Share = 0.0
+    clip_grad: PositiveNumber | None = None
     """Largest global norm of the gradient; none for no limit."""
-    ema: float | None = None
-    """Decay of the average of the weights that is evaluated; none for the last weights."""
+    ema: Share | None = None
+    """Decay of the moving average of the weights that is evaluated; none for the last weights."""
     augment: Literal["none", "flip", "crop_flip", "random_resized_crop"] = "crop_flip"
     """crop_flip: reflect-pad by an eighth of the side, crop back, flip left-right;
     random_resized_crop: timm's, with a flip."""
-    crop_scale: tuple[float, float] = _CROP_SCALE
-    """Smallest and largest share of the image's area in a random_resized_crop."""
-    color_jitter: float = 0.0
-    """Largest relative change of brightness, contrast and saturation, one after the other."""
-    auto_augment: str | None = None
-    """A policy as timm writes them, such as rand-m9-mstd0.5-inc1, in place of color_jitter; of
-    streamed images only."""
-    random_erasing: float = 0.0
+    crop_scale: tuple[_Area, _Area] = _CROP_SCALE
+    """Smallest and largest share of the image's area (random_resized_crop only)."""
+    color_jitter: NonNegative = 0.0
+    """Largest relative change of brightness, contrast and saturation, applied one after the
+    other."""
+    auto_augment: Annotated[str, _Policy] | None = None
+    """Augmentation policy in timm's notation, such as rand-m9-mstd0.5-inc1; replaces color_jitter
+    (streamed images only)."""
+    random_erasing: Probability = 0.0
     """Probability that a rectangle of an image is replaced by noise (timm's pixel mode)."""
-    mixup: float = 0.0
-    """Alpha of the beta distribution that two images of a batch are mixed by; 0 for none. With
-    cutmix, each batch has one of the two, by a fair draw."""
-    cutmix: float = 0.0
-    """Alpha of the beta distribution of the area that is taken from another image."""
+    mixup: NonNegative = 0.0
+    """Alpha of the beta distribution by which two images of a batch are mixed; 0 for none. With
+    cutmix, each batch gets one of the two, each with probability 1/2."""
+    cutmix: NonNegative = 0.0
+    """Alpha of the beta distribution of the area taken from another image; 0 for none."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of the training forwards (autocast): bfloat16 on a GPU and float32 on a CPU, where it is
-    auto; weights and evaluation are float32."""
+    """Precision of the training forward passes (autocast); auto is bfloat16 on a GPU and float32
+    on a CPU. Weights and evaluation are float32. Training in float32 on a GPU keeps PyTorch's
+    defaults: TF32 in convolutions, true float32 in matrix products."""
     compile: Literal["none", "default", "reduce-overhead"] = "none"
-    """torch.compile's mode; reduce-overhead records CUDA graphs."""
-    checkpoint_every: int = 0
-    """Epochs between the checkpoints an interrupted trial continues from; 0 for none."""
+    """Mode of torch.compile; reduce-overhead records CUDA graphs."""
+    checkpoint_every: Count = 0
+    """Epochs between the checkpoints that an interrupted trial resumes from; 0 for none."""
 
     def __post_init__(self) -> None:
-        """Check every value on its own and against the others."""
-        for name, words in _WORDS.items():
-            one_of(getattr(self, name), words, name)
-        self._check_numbers()
-        require(
-            self.auto_augment is None
-            or (
-                isinstance(self.auto_augment, str)
-                and bool(re.fullmatch(_POLICY, self.auto_augment))
+        """Check the limits, then bring the recipe to its canonical form."""
+        wrong = broken(self)
+        check(
+            self,
+            (
+                bool(wrong & {"epochs", "warmup_epochs"}) or self.warmup_epochs <= self.epochs,
+                "warmup_epochs",
+                (
+                    f"expected at most the {self.epochs} epochs of the schedule, got "
+                    f"{spelled(self.warmup_epochs)}"
+                ),
             ),
-            "auto_augment",
-            f"{self.auto_augment!r} is not a policy of timm, such as rand-m9-mstd0.5-inc1",
-        )
-        require(
-            self.warmup_epochs <= self.epochs,
-            "warmup_epochs",
-            f"{self.warmup_epochs} are more than the {self.epochs} epochs",
+            (
+                "crop_scale" in wrong or self.crop_scale[0] <= self.crop_scale[1],
+                "crop_scale",
+                f"{spelled(self.crop_scale)} is empty; swap the two shares",
+            ),
         )
         self._canonicalise()
 
-    def _check_numbers(self) -> None:
-        for name in ("epochs", "batch_size", "micro_batch"):
-            value = getattr(self, name)
-            given = value is not None or name != "micro_batch"
-            require(
-                not given or (is_int(value) and value > 0),
-                name,
-                f"{value!r} is not a positive integer",
-            )
-        for name in ("cooldown_epochs", "checkpoint_every"):
-            value = getattr(self, name)
-            require(is_int(value) and value >= 0, name, f"{value!r} is not an integer from 0")
-        for name in ("lr", "clip_grad"):
-            value = getattr(self, name)
-            given = value is not None or name != "clip_grad"
-            require(
-                not given or (is_number(value) and value > 0),
-                name,
-                f"{value!r} is not a positive number",
-            )
-        for name in ("weight_decay", "warmup_epochs", "warmup_lr", "min_lr", *_STRENGTHS):
-            value = getattr(self, name)
-            require(is_number(value) and value >= 0, name, f"{value!r} is not a number from 0")
-        for name in ("momentum", "label_smoothing", "ema"):
-            value = getattr(self, name)
-            given = value is not None or name != "ema"
-            require(
-                not given or (is_number(value) and 0 <= value < 1),
-                name,
-                f"{value!r} is not in [0, 1)",
-            )
-        require(
-            is_number(self.random_erasing) and 0 <= self.random_erasing <= 1,
-            "random_erasing",
-            f"{self.random_erasing!r} is not a probability",
-        )
-        scale = self.crop_scale
-        require(
-            isinstance(scale, tuple)
-            and len(scale) == 2
-            and all(map(is_number, scale))
-            and 0 < scale[0] <= scale[1] <= 1,
-            "crop_scale",
-            f"{plain(scale)!r} is not a range of shares of the area, such as [0.08, 1]",
-        )
-
     def _canonicalise(self) -> None:
-        """Set what does nothing to its default, so that it makes no other arm."""
+        """Reset what has no effect to its default, so that it does not make another arm."""
         if self.optimizer != "sgd":
             assign(self, momentum=0.9)
         if self.schedule == "constant":
@@ -152,30 +125,29 @@ class Recipe:
         if self.micro_batch is not None and self.micro_batch >= self.batch_size:
             assign(self, micro_batch=None)
         assign(self, crop_scale=tuple(map(float, self.crop_scale)))
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if str(field.type).startswith("float") and value is not None:
-                assign(self, **{field.name: float(value)})
+        for name in _float_fields():
+            value = getattr(self, name)
+            if value is not None:
+                assign(self, **{name: float(value)})
 
     @property
     def total_epochs(self) -> int:
-        """The epochs of the schedule and of the cool-down."""
+        """Number of epochs of the schedule and the cool-down."""
         return self.epochs + self.cooldown_epochs
 
     def dtype_on(self, device: str) -> str:
-        """Return the dtype of the training forwards on a device such as `cpu` or `cuda:0`."""
+        """Return the dtype of the training forward passes on a device such as `cuda:0`."""
         if self.dtype != "auto":
             return self.dtype
         return "float32" if device.startswith("cpu") else "bfloat16"
 
 
-_WORDS = {
-    "optimizer": ("adamw", "sgd"),
-    "schedule": ("cosine", "constant"),
-    "augment": ("none", "flip", "crop_flip", "random_resized_crop"),
-    "dtype": ("auto", "float32", "bfloat16"),
-    "compile": ("none", "default", "reduce-overhead"),
-}
+@functools.cache
+def _float_fields() -> tuple[str, ...]:
+    """Return the fields whose whole numbers are stored as floats."""
+    hints = typing.get_type_hints(Recipe)
+    return tuple(name for name, hint in hints.items() if hint in (float, float | None))
+
 
 RECIPES: dict[str, dict[str, Any]] = {
     # The official command of GmNet on ImageNet-1k (8 GPUs of 256 images), which is StarNet-S1's.
@@ -203,14 +175,18 @@ RECIPES: dict[str, dict[str, Any]] = {
 
 
 def recipe_from(tree: Mapping[str, Any]) -> Recipe:
-    """Build a recipe from plain data; raises FieldError like `candidate_from`.
+    """Build a recipe from plain data.
 
-    `recipe` names a row of RECIPES whose values stand where the tree gives none.
+    `recipe` names a row of RECIPES; values of the tree override those of the row.
+
+    Raises:
+        FieldError: for unknown keys and for every value outside its limits.
     """
     name = tree.get("recipe")
     given = {key: value for key, value in tree.items() if key != "recipe"}
     if name is not None:
-        one_of(name, tuple(RECIPES), "recipe")
+        known = isinstance(name, str) and name in RECIPES
+        require(known, "recipe", f"expected one of {', '.join(RECIPES)}, got {name!r}")
         given = {**RECIPES[name], **given}
     recipe: Recipe = build(Recipe, given)
     return recipe

@@ -1,7 +1,7 @@
-"""How a candidate is timed, and the names of the metrics that come of it.
+"""Conditions under which a candidate is timed, and the names of timed metrics.
 
-`latency_ms` alone is of one image, eager, in float32; what differs from that stands behind an
-`@`, in this order and joined by dots: `latency_ms@b64`, `latency_ms@b1.graph`,
+`latency_ms` alone means one image, eager, float32. Other conditions follow an `@`, in this order
+and joined by dots: `latency_ms@b64`, `latency_ms@b1.graph`,
 `throughput_ips@b64.compiled.bfloat16`.
 """
 
@@ -11,15 +11,14 @@ import dataclasses
 import re
 from typing import Literal, get_args
 
-from gmsearch.checks import is_int, one_of
-from gmsearch.limits import require
+from gmsearch.limits import Positive, check
 
 TimingMode = Literal["eager", "compiled", "graph"]
 TimedDtype = Literal["float32", "bfloat16"]
 MODES: tuple[TimingMode, ...] = get_args(TimingMode)
 TIMED_DTYPES: tuple[TimedDtype, ...] = get_args(TimedDtype)
 TIMED_METRICS = ("latency_ms", "throughput_ips", "peak_memory_mb")
-"""What is measured under every condition; the last on a GPU alone."""
+"""Metrics measured under every condition; peak memory only on a GPU."""
 
 TIMED_NAME = (
     rf"({'|'.join(TIMED_METRICS)})"
@@ -32,31 +31,25 @@ TIMED_NAME = (
 class TimingCondition:
     """One way to time a network."""
 
-    batch_size: int = 1
+    batch_size: Positive = 1
 
     mode: TimingMode = "eager"
-    """eager: operator by operator; compiled: `torch.compile`; graph: a CUDA graph of the eager
-    operators, replayed."""
+    """eager: operator by operator; compiled: `torch.compile`; graph: replay of a CUDA graph of the
+    eager operators."""
 
     dtype: TimedDtype = "float32"
-    """Of weights and images; float32 is true float32, TF32 kept off."""
+    """Precision of weights and images; float32 is true float32, with TF32 off."""
 
     def __post_init__(self) -> None:
-        """Check the values."""
-        require(
-            is_int(self.batch_size) and self.batch_size > 0,
-            "batch_size",
-            f"{self.batch_size!r} is not a positive integer",
-        )
-        one_of(self.mode, MODES, "mode")
-        one_of(self.dtype, TIMED_DTYPES, "dtype")
+        """Check the limits of every field."""
+        check(self)
 
     def __str__(self) -> str:
-        """Return it as a metric's name says it; nothing for the usual condition."""
-        said = [f"b{self.batch_size}"]
-        said += [self.mode] if self.mode != "eager" else []
-        said += [self.dtype] if self.dtype != "float32" else []
-        return "" if said == ["b1"] else "@" + ".".join(said)
+        """Return the suffix of a metric's name; empty for the default condition."""
+        parts = [f"b{self.batch_size}"]
+        parts += [self.mode] if self.mode != "eager" else []
+        parts += [self.dtype] if self.dtype != "float32" else []
+        return "" if parts == ["b1"] else "@" + ".".join(parts)
 
     def name(self, metric: str) -> str:
         """Return the name of `metric` under this condition."""
@@ -66,13 +59,13 @@ class TimingCondition:
 def timed(name: str) -> tuple[str, TimingCondition] | None:
     """Return metric and condition of a timed metric's name, None for any other name.
 
-    A condition that is spelt out where it need not be is taken too: `condition.name(metric)` is
-    the one spelling that records use.
+    Redundant parts such as `@b1` are accepted; records use the spelling of
+    `condition.name(metric)` only.
     """
-    found = re.fullmatch(TIMED_NAME, name)
-    if found is None:
+    match = re.fullmatch(TIMED_NAME, name)
+    if match is None:
         return None
-    metric, batch_size, mode, dtype = found.groups()
+    metric, batch_size, mode, dtype = match.groups()
     condition = TimingCondition(
         batch_size=int(batch_size or 1),
         mode=next((m for m in MODES if m == mode), "eager"),

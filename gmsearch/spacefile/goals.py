@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
+from gmsearch.errors import FieldError
 from gmsearch.experiment import (
     SPLIT_METRICS,
     STATIC_METRICS,
@@ -63,11 +64,11 @@ def constraints_from(
         if bounds is None:
             continue
         low, high = _bound(bounds["min"]), _bound(bounds["max"])
-        if low is None and high is None:
-            mistakes.add(child.key, f"{path}: binds nothing; give `min: …`, `max: …` or both")
-        elif low and high and low.of_baseline == high.of_baseline and low.value > high.value:
-            mistakes.add(child.place, f"{path}: min {low} is above max {high}; exchange them")
-        constraints.append(Constraint(metric=metric, minimum=low, maximum=high))
+        try:
+            constraints.append(Constraint(metric=metric, minimum=low, maximum=high))
+        except FieldError as error:
+            place = child.key if low is None else child.place
+            mistakes.add(place, f"{path}: {error.message}")
     return tuple(constraints)
 
 

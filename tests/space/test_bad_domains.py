@@ -136,7 +136,7 @@ ROWS: dict[str, tuple[str, tuple[str, str]]] = {
         (KERNEL, "  kernel_size: {choice: [3, »4, 5]}"),
     ),
     "lower end of a range is out of range": (
-        "train.lr: 0.0 is not a positive number",
+        "train.lr: expected a number above 0, got 0.0",
         (LR, "lr: {float: »[0, 1e-2], steps: 3}"),
     ),
     "option that does not fit the rest": (

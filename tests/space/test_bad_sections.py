@@ -135,11 +135,11 @@ ROWS: dict[str, tuple[str, tuple[str, str]]] = {
         ("", "constraints: {flops: »6e6}\n"),
     ),
     "constraint that binds nothing": (
-        "constraints.flops: binds nothing; give `min: …`, `max: …` or both",
+        "constraints.flops: has no bound; give `min`, `max` or both",
         ("", "constraints: {»flops: {}}\n"),
     ),
     "constraint that nothing fulfils": (
-        "constraints.flops: min 2e+06 is above max 1e+06; exchange them",
+        "constraints.flops: min 2e+06 is above max 1e+06; swap them",
         ("", "constraints: {flops: »{min: 2e6, max: 1e6}}\n"),
     ),
     "expression in a constraint": (

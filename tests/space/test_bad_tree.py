@@ -169,7 +169,7 @@ ROWS: dict[str, tuple[str, tuple[str, str]]] = {
         "train: unknown key 'weight_dacay'; did you mean 'weight_decay'?",
         ("epochs: 8", "epochs: 8, »weight_dacay: 0.1"),
     ),
-    "value out of range": ("train.lr: -1 is not a positive number", ("lr: 3e-3", "lr: »-1")),
+    "value out of range": ("train.lr: expected a number above 0, got -1", ("lr: 3e-3", "lr: »-1")),
     "width of nothing": (
         "model.widths: [16, 0, 64] are not all positive integers",
         ("[16, 32, 64]", "»[16, 0, 64]"),
@@ -201,7 +201,7 @@ ROWS: dict[str, tuple[str, tuple[str, str]]] = {
         ),
     ),
     "values that do not fit each other": (
-        "train.warmup_epochs: 9 are more than the 8 epochs",
+        "train.warmup_epochs: expected at most the 8 epochs of the schedule, got 9",
         ("epochs: 8", "epochs: 8, warmup_epochs: »9"),
     ),
 }

@@ -42,11 +42,11 @@ TUNED: dict[str, tuple[str, str]] = {
     "a word": ("tune.lr: 'high' is not a number", "tune: {lr: [1e-3, »high]}\n"),
     "no value": ("tune.clip_grad: 'none' is not a number", "tune: {clip_grad: [»none, 1]}\n"),
     "a value no recipe takes": (
-        "tune.lr: -1.0 is not a positive number",
+        "tune.lr: expected a number above 0, got -1.0",
         "tune: {lr: [1e-3, »-1.0]}\n",
     ),
     "values that do not fit the recipe": (
-        "tune.warmup_epochs: 9 are more than the 8 epochs",
+        "tune.warmup_epochs: expected at most the 8 epochs of the schedule, got 9",
         "tune: {warmup_epochs: [1, »9]}\n",
     ),
     "values without effect": (

@@ -47,7 +47,7 @@ forbid.0: 'gate.prodct' is not a parameter
 data.holdout: 1.5 is not a number
 key 'epochs' is given twice
 train.lr: 'fast' is not a number
-train.weight_decay: -1 is not a number from 0
+train.weight_decay: expected a number from 0, got -1
 bands.radii: 99 is beyond the image
 bands: unknown key 'edges'
 objectives: 'top2' is not a metric
