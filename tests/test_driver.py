@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from gmsearch import runner
-from gmsearch.cli import run
 from gmsearch.data import load
-from gmsearch.driver import STUDIES, Driver, Facts, open_study
+from gmsearch.driver import Driver, open_study
+from gmsearch.driver.preflight import RunContext, inspect_run
 from gmsearch.engines import serial
 from gmsearch.errors import StudyError
 from gmsearch.experiment import Plan, Progress
-from gmsearch.ledger import Records, read, spool
+from gmsearch.ledger import STUDIES, Records, read, spool
 from gmsearch.records import Failure, State, record_of
 from gmsearch.space import Space
 from gmsearch.spacefile import load_space
@@ -51,9 +51,9 @@ class Log:
         """Need nothing."""
 
 
-def facts_of(space: Space) -> Facts:
+def facts_of(space: Space) -> RunContext:
     """Return the facts of a space on this CPU."""
-    return run.facts_of(space, Path("tiny.yaml"))
+    return inspect_run(space, Path("tiny.yaml"))
 
 
 def run_all(path: Path) -> tuple[Records, Log]:

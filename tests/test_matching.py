@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gmsearch.cost import cost
-from gmsearch.driver.matching import matched
+from gmsearch.matching import matched
 from gmsearch.networks import OwnNetwork, candidate_from
 from gmsearch.space import Match
 

@@ -13,12 +13,12 @@ import pytest
 
 from gmsearch import ledger, runner
 from gmsearch.cli.measure import measure_study
-from gmsearch.cli.run import facts_of
-from gmsearch.driver import STUDIES, Driver, Measures, open_study
+from gmsearch.driver import Driver, Measures, open_study
+from gmsearch.driver.preflight import inspect_run
 from gmsearch.engines import serial
 from gmsearch.errors import InputError, StudyError
 from gmsearch.experiment import Bands, Plan
-from gmsearch.ledger import Records, read
+from gmsearch.ledger import STUDIES, Records, read
 from gmsearch.spacefile import load_space
 
 Study = Callable[..., Records]
@@ -64,7 +64,7 @@ def study(tiny_space: Path) -> Study:
 def run(path: Path, log: Log) -> Driver:
     """Run a space to its end, serially."""
     space = load_space(path)
-    with open_study(space, facts_of(space, path), log, engine="serial") as driver:
+    with open_study(space, inspect_run(space, path), log, engine="serial") as driver:
         serial.run(driver)
         return driver
 
@@ -106,11 +106,11 @@ def test_measuring_what_is_there_gives_the_same_bits(study: Study) -> None:
     """The kept weights give every number of the trial again, and every prediction."""
     records = study("one", "{radii: [4], ranges: [[4, 8]]}")
     space = load_space(STUDIES / "one" / "space.yaml")
-    facts = facts_of(space, Path("one.yaml"))
+    context = inspect_run(space, Path("one.yaml"))
     trial = next(iter(records.trials.values()))
     stripped = dataclasses.replace(trial, metrics={})
     bands = dataclasses.replace(space.bands, radii=(4.0,))
-    (plan,) = Measures(space, facts, records, records.folder).plans(
+    (plan,) = Measures(space, context, records, records.folder).plans(
         [stripped], bands, ["evaluation"], run=1
     )
     for _ in runner.run(plan):
@@ -184,9 +184,9 @@ def test_a_killed_measure_goes_on(study: Study) -> None:
     """What a killed process left in the spool is taken in, and only the rest is measured."""
     records = study("killed", "{radii: [4]}")
     space = load_space(STUDIES / "killed" / "space.yaml")
-    facts = facts_of(space, Path("killed.yaml"))
+    context = inspect_run(space, Path("killed.yaml"))
     bands = dataclasses.replace(space.bands, radii=(6.0,))
-    measures = Measures(space, facts, records, records.folder)
+    measures = Measures(space, context, records, records.folder)
     first, _ = measures.plans(records.trials.values(), bands, ["evaluation"], run=2)
     for _ in runner.run(first):
         pass

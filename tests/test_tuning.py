@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from gmsearch import runner
-from gmsearch.cli import run
 from gmsearch.cost import cost
-from gmsearch.driver import STUDIES, Driver, open_study
+from gmsearch.driver import Driver, open_study
+from gmsearch.driver.preflight import inspect_run
 from gmsearch.experiment import Plan
-from gmsearch.ledger import Records, read, spool
+from gmsearch.ledger import STUDIES, Records, read, spool
 from gmsearch.networks import candidate_from
 from gmsearch.records import Failure, State, record_of
 from gmsearch.space import Space
@@ -57,7 +57,7 @@ def edit(path: Path, *changes: tuple[str, str]) -> None:
 
 def opened(space: Space, log: Log | None = None) -> Any:
     """Open the study of a space."""
-    facts = run.facts_of(space, Path("tiny.yaml"))
+    facts = inspect_run(space, Path("tiny.yaml"))
     return open_study(space, facts, log or Log(), engine="serial")
 
 

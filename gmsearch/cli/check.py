@@ -13,8 +13,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from gmsearch.cli.run import facts_of, remarks, require_possible, workers_of
-from gmsearch.driver import Facts, infeasible_by_cost, matched_arm, static_cost
+from gmsearch.costs import broken_constraints, matched_arm, static_cost
+from gmsearch.driver.preflight import (
+    RunContext,
+    inspect_run,
+    network_remarks,
+    require_possible,
+    worker_count,
+)
 from gmsearch.experiment import STATIC_METRICS, Arm
 from gmsearch.search import sampler
 from gmsearch.search.arms import Arms
@@ -31,22 +37,19 @@ _REMARKS = 10
 def check_space(path: Path, data_root: Path | None) -> None:
     """Validate a space file and its data; print what a run of it would train, and at what cost."""
     space = load_space(path, data_root=data_root)
-    facts = facts_of(space, path)
-    workers_of(space.resources, None)
-    require_possible(space, facts, path)
+    context = inspect_run(space, path)
+    worker_count(space.resources, None)
+    require_possible(space, context, path)
     arms, exact = _arms(space)
     if space.match is not None and len(arms) > _MATCHED:
         arms, exact = random.Random(0).sample(arms, _MATCHED), False
-    arms = [matched_arm(space, arm, facts) for arm in arms]
-    feasible = [arm for arm in arms if not infeasible_by_cost(space, arm, facts)]
+    arms = [matched_arm(space, arm, context.task) for arm in arms]
+    feasible = [arm for arm in arms if not broken_constraints(space, arm, context.task)]
     known = len(feasible) if exact else None
     wanted = space.search.candidates
     trained = min(n for n in (known, wanted) if n is not None)
     seeds = len(space.search.seeds)
-    costs = [
-        static_cost(arm.candidate, classes=facts.classes, resolution=facts.resolution)
-        for arm in arms
-    ]
+    costs = [static_cost(arm.candidate, context.task) for arm in arms]
     lines = [
         f"{path}: study {space.study}, method {space.search.method}",
         f"candidates  {_count(space, arms, exact=exact)}",
@@ -55,15 +58,15 @@ def check_space(path: Path, data_root: Path | None) -> None:
     static = [str(c) for c in space.constraints if c.static]
     if static:
         lines.append(f"feasible    {len(feasible)} of {len(arms)} under {', '.join(static)}")
-    lines += _tuning(space, trained) + _matching(space, costs, facts)
+    lines += _tuning(space, trained) + _matching(space, costs, context)
     lines.append(
-        f"data        {space.data.name} at {facts.resolution} px, {facts.classes} classes, "
-        f"known by {facts.data_identity_of}"
+        f"data        {space.data.name} at {context.resolution} px, {context.classes} classes, "
+        f"known by {context.data_identity_of}"
     )
     console = Console()
     console.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
     console.print(_cost_table(costs, exact=exact))
-    odd = remarks(arms, facts)
+    odd = network_remarks(arms, context)
     if len(odd) > _REMARKS:
         odd = [*odd[:_REMARKS], f"and {len(odd) - _REMARKS} more remarks"]
     errors = Console(stderr=True)
@@ -101,13 +104,13 @@ def _tuning(space: Space, trained: int) -> list[str]:
     return [f"tuning      {trained * values} = {trained} arms × {values} choices, seed {seed}"]
 
 
-def _matching(space: Space, costs: list[Mapping[str, float]], facts: Facts) -> list[str]:
+def _matching(space: Space, costs: list[Mapping[str, float]], context: RunContext) -> list[str]:
     """Return how near the costs come to the baseline's."""
     match, baseline = space.match, space.baseline
     if match is None or baseline is None:
         return []
     candidate = space.arm(baseline).candidate
-    own = static_cost(candidate, classes=facts.classes, resolution=facts.resolution)
+    own = static_cost(candidate, context.task)
     ratios = [cost[match.metric] / own[match.metric] for cost in costs]
     near = sum(abs(ratio - 1) <= match.tolerance for ratio in ratios)
     ends = f"{min(ratios):.4f} to {max(ratios):.4f} of the baseline's {own[match.metric]:,.0f}"

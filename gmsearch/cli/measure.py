@@ -13,8 +13,9 @@ from rich.console import Console
 
 from gmsearch.cli.live import name_of, outcome
 from gmsearch.cli.read import study_folder
-from gmsearch.cli.run import INTERRUPTED, facts_of, signals_as_interrupts
-from gmsearch.driver import Facts, Measures, require_same_data, start_record
+from gmsearch.cli.run import INTERRUPTED, signals_as_interrupts
+from gmsearch.driver import Measures, require_same_data, start_record
+from gmsearch.driver.preflight import RunContext, inspect_run
 from gmsearch.errors import FieldError, InputError
 from gmsearch.experiment import Bands, Plan
 from gmsearch.ledger import Ledger
@@ -38,12 +39,12 @@ def measure_study(
     path = folder / "space.yaml"
     space = load_space(path, data_root=data_root)
     bands = _bands(space.bands, radii, ranges, options)
-    facts = facts_of(space, path)
-    _require_possible(bands, split, facts)
+    context = inspect_run(space, path)
+    _require_possible(bands, split, context)
     try:
         with signals_as_interrupts(), Ledger.open(folder, space.study, space.digest) as ledger:
-            require_same_data(ledger, facts)
-            return _measure(ledger, space, facts, bands, split=split, console=console)
+            require_same_data(ledger, context)
+            return _measure(ledger, space, context, bands, split=split, console=console)
     except KeyboardInterrupt:
         console.print(
             "interrupted; what was measured is kept, and the same command goes on from there"
@@ -52,13 +53,19 @@ def measure_study(
 
 
 def _measure(
-    ledger: Ledger, space: Space, facts: Facts, bands: Bands, *, split: str, console: Console
+    ledger: Ledger,
+    space: Space,
+    context: RunContext,
+    bands: Bands,
+    *,
+    split: str,
+    console: Console,
 ) -> int:
     run = len(ledger.records.runs) + 1
-    measures = Measures(space, facts, ledger.records, ledger.folder)
+    measures = Measures(space, context, ledger.records, ledger.folder)
     plans = measures.plans(ledger.records.trials.values(), bands, [split], run=run)
     if plans:
-        start = {"record": "run", "run": run, **start_record(space, facts, "measure")}
+        start = {"record": "run", "run": run, **start_record(space, context, "measure")}
         failed = _run(ledger, space, plans, start, console)
         done = len(plans) - failed
         console.print(f"{space.study}: {done} trials measured; `gmsearch report` shows them")
@@ -125,11 +132,11 @@ def _pair(text: str) -> tuple[float, float]:
     return numbers[0], numbers[1]
 
 
-def _require_possible(bands: Bands, split: str, facts: Facts) -> None:
+def _require_possible(bands: Bands, split: str, context: RunContext) -> None:
     """Refuse, before anything is written, what no evaluation could do."""
     try:
-        bands.require_frequencies(facts.resolution)
+        bands.require_frequencies(context.resolution)
     except FieldError as error:
         raise InputError(f"--{error}") from None
-    if split == "holdout" and not facts.holdout_images:
+    if split == "holdout" and not context.holdout_images:
         raise InputError("--split holdout: the data of this study have none (data.holdout is 0)")

@@ -10,10 +10,9 @@ from rich.pretty import Pretty
 from rich.table import Table
 from rich.text import Text
 
-from gmsearch.driver import STUDIES
 from gmsearch.errors import InputError, StudyError
 from gmsearch.experiment import STATIC_METRICS
-from gmsearch.ledger import Records, check_name, newest, read, studies
+from gmsearch.ledger import STUDIES, Records, check_name, newest, read, studies
 from gmsearch.records import TrialRecord
 from gmsearch.spacefile import load_space
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 import statistics
 from collections.abc import Mapping
 from typing import Any
 
-from gmsearch.cost import Cost, cost
-from gmsearch.driver.matching import matched
+from gmsearch.costs import matched_arm, mismatch, static_cost, uncounted_operators
+from gmsearch.driver.preflight import RunContext
 from gmsearch.driver.tuning import Tuning
 from gmsearch.experiment import (
     HOLDOUT,
@@ -21,40 +19,20 @@ from gmsearch.experiment import (
     trial_key,
 )
 from gmsearch.ledger import Records
-from gmsearch.networks import Candidate, OwnNetwork, TimmSpec
+from gmsearch.networks import Candidate
 from gmsearch.plain import digest
 from gmsearch.records import State
 from gmsearch.search import Outcome
 from gmsearch.space import Space
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Facts:
-    """What the driver must know of data and device, found out once per start."""
-
-    data_identity: str
-    data_identity_of: str
-    """What the identity is a digest of: parameters, bytes, or paths and sizes."""
-    mean: tuple[float, float, float]
-    """What the pixels are normalised by, per channel, in 0..1; then by `std`."""
-    std: tuple[float, float, float]
-    classes: int
-    resolution: int
-    evaluation_images: int
-    holdout_images: int
-    device: str
-    """A torch device string."""
-    device_name: str
-    """The processor's or the GPU's name; latencies of two names are never mixed."""
-
-
 class Judge:
     """Static costs, timings and constraints of arms, from the space and the ledger's records."""
 
-    def __init__(self, space: Space, facts: Facts, records: Records) -> None:
+    def __init__(self, space: Space, context: RunContext, records: Records) -> None:
         """Keep what is judged by; `records` is read anew at every question."""
         self.space = space
-        self.facts = facts
+        self.context = context
         self.records = records
         self.baseline = space.arm(space.baseline) if space.baseline is not None else None
         self.tuning = Tuning(space.tune, records, self.trial_key)
@@ -75,19 +53,16 @@ class Judge:
             return asked
         digest = asked.digest
         if digest not in self._matched:
-            self._matched[digest] = matched_arm(self.space, asked, self.facts)
+            self._matched[digest] = matched_arm(self.space, asked, self.context.task)
         return self._matched[digest]
 
     def static(self, candidate: Candidate) -> Mapping[str, float]:
         """Return the static metrics of `candidate`, counted once."""
-        return static_cost(candidate, classes=self.facts.classes, resolution=self.facts.resolution)
+        return static_cost(candidate, self.context.task)
 
     def uncounted(self, arm: Arm) -> list[str]:
         """Return the operators that the static metrics of `arm` leave out."""
-        facts = self.facts
-        return sorted(
-            counted(arm.candidate, classes=facts.classes, resolution=facts.resolution)[1]
-        )
+        return uncounted_operators(arm.candidate, self.context.task)
 
     def known(self, arm: Arm) -> dict[str, float]:
         """Return all that is known of `arm` before training: static metrics, and timed ones."""
@@ -106,7 +81,7 @@ class Judge:
             excess = self._excess(constraint, arm)
             if excess is not None and excess > 0:
                 found[constraint.metric] = excess
-        excess = mismatch(self.space, arm, self.facts)
+        excess = mismatch(self.space, arm, self.context.task)
         if excess > 0 and self.space.match is not None:
             found[f"match.{self.space.match.metric}"] = excess
         return found
@@ -116,9 +91,9 @@ class Judge:
         return digest(
             {
                 "candidate": arm.candidate.digest,
-                "classes": self.facts.classes,
-                "resolution": self.facts.resolution,
-                "device": self.facts.device_name,
+                "classes": self.context.classes,
+                "resolution": self.context.resolution,
+                "device": self.context.device_name,
                 "threads": self.space.resources.cpus,
             }
         )
@@ -127,10 +102,10 @@ class Judge:
         """Return the key of the trial of `arm` with `seed`."""
         return trial_key(
             arm,
-            data_identity=self.facts.data_identity,
+            data_identity=self.context.data_identity,
             holdout=self.space.data.holdout,
             seed=seed,
-            device_kind=self.facts.device,
+            device_kind=self.context.device,
         )
 
     def objective(self, arm: Arm, metric: str) -> float | None:
@@ -164,7 +139,7 @@ class Judge:
                 excess = constraint.excess(value, self._baseline_value(constraint))
             found.append(excess or 0.0)
         if self.space.match is not None:
-            found.append(mismatch(self.space, arm, self.facts))
+            found.append(mismatch(self.space, arm, self.context.task))
         return tuple(found)
 
     def _mean(self, arm: Arm, metric: str) -> float | None:
@@ -215,79 +190,3 @@ class Judge:
 
     def _baseline_value(self, constraint: Constraint) -> float | None:
         return None if self.baseline is None else self.objective(self.baseline, constraint.metric)
-
-
-def infeasible_by_cost(space: Space, arm: Arm, facts: Facts) -> list[str]:
-    """Return the constraints on static metrics that `arm` breaks, as one reads them."""
-    if space.match is None and not any(c.static for c in space.constraints):
-        return []
-    arms = [arm, *([space.arm(space.baseline)] if space.baseline is not None else [])]
-    own, *base = (_static(one.candidate, facts) for one in arms)
-    return [
-        str(c)
-        for c in space.constraints
-        if c.static and c.excess(own[c.metric], base[0][c.metric] if base else None) > 0
-    ] + (
-        [f"match.{space.match.metric}"] if space.match and mismatch(space, arm, facts) > 0 else []
-    )
-
-
-def matched_arm(space: Space, arm: Arm, facts: Facts) -> Arm:
-    """Return the arm with its cost matched to the baseline's, or as near to it as was found."""
-    match, candidate = space.match, arm.candidate
-    if match is None or space.baseline is None or isinstance(candidate, TimmSpec):
-        return arm
-    if not hasattr(candidate, match.by):
-        return arm
-    target = _static(space.arm(space.baseline).candidate, facts)[match.metric]
-
-    def measure(candidate: OwnNetwork) -> float:
-        # Not through the cache: what is only tried on the way is not asked for again.
-        counted = cost(candidate, num_classes=facts.classes, resolution=facts.resolution)
-        return counted.metrics()[match.metric]
-
-    return dataclasses.replace(arm, candidate=matched(candidate, match, target, measure))
-
-
-def mismatch(space: Space, arm: Arm, facts: Facts) -> float:
-    """Return by how much the cost of an arm is farther from the baseline's than `match` allows.
-
-    <= 0 where it is matched, and where nothing is to be matched.
-    """
-    match = space.match
-    if match is None or space.baseline is None:
-        return 0.0
-    own, target = (
-        _static(one.candidate, facts)[match.metric] for one in (arm, space.arm(space.baseline))
-    )
-    return abs(own - target) - match.tolerance * target
-
-
-def _static(candidate: Candidate, facts: Facts) -> Mapping[str, float]:
-    return static_cost(candidate, classes=facts.classes, resolution=facts.resolution)
-
-
-def static_cost(candidate: Candidate, *, classes: int, resolution: int) -> Mapping[str, float]:
-    """Return the static metrics of any candidate."""
-    return counted(candidate, classes=classes, resolution=resolution)[0].metrics()
-
-
-@functools.cache
-def counted(
-    candidate: Candidate, *, classes: int, resolution: int
-) -> tuple[Cost, Mapping[str, int]]:
-    """Return the cost of any candidate, and what it leaves out: operators, with their number.
-
-    Our own families in closed form, a model of timm by `measured_cost`.
-
-    Raises:
-        FieldError: timm has no model of the name, or it does not take images of this size.
-    """
-    if not isinstance(candidate, TimmSpec):
-        return cost(candidate, num_classes=classes, resolution=resolution), {}
-    # Torch is loaded for a model of timm only; our own families are counted without it.
-    from gmsearch.measured_cost import measured_cost
-    from gmsearch.models import build
-
-    found, unknown = measured_cost(build(candidate, num_classes=classes, seed=0), resolution)
-    return found, {name.removeprefix("aten::"): number for name, number in unknown.items()}

@@ -12,9 +12,10 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
-from gmsearch.driver.judge import Facts, Judge
+from gmsearch.driver.judge import Judge
 from gmsearch.driver.observer import Observer
 from gmsearch.driver.planner import Arms, Planner
+from gmsearch.driver.preflight import RunContext
 from gmsearch.driver.tuning import remarks
 from gmsearch.experiment import Plan, Progress
 from gmsearch.ledger import Ledger
@@ -33,14 +34,20 @@ class Driver:
     """The state of a running study between the sampler, the ledger and a pool of workers."""
 
     def __init__(
-        self, space: Space, ledger: Ledger, facts: Facts, watch: Observer, *, start: dict[str, Any]
+        self,
+        space: Space,
+        ledger: Ledger,
+        context: RunContext,
+        watch: Observer,
+        *,
+        start: dict[str, Any],
     ) -> None:
         """Take up the study where its ledger stands.
 
         Args:
             space: what to search.
             ledger: open, locked by this process.
-            facts: of data and device.
+            context: properties of the data and the device.
             watch: is told of every step.
             start: the `run` record of this start, written before the first plan is handed out,
                 so that a start that finds nothing to do leaves no trace.
@@ -51,7 +58,7 @@ class Driver:
         self.remark: str | None = None
         """What is to be said of a study that ended otherwise than asked for."""
         self._ledger = ledger
-        self._judge = Judge(space, facts, ledger.records)
+        self._judge = Judge(space, context, ledger.records)
         self._watch = watch
         self._run = len(ledger.records.runs) + 1
         self._planner = Planner(self._judge, ledger.folder, self._run)

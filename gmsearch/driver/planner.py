@@ -28,7 +28,7 @@ class Planner:
         self._judge = judge
         self._folder = str(folder.resolve())
         self._run = run
-        self._measures = Measures(judge.space, judge.facts, judge.records, folder)
+        self._measures = Measures(judge.space, judge.context, judge.records, folder)
 
     @property
     def lost(self) -> dict[str, Path]:
@@ -107,7 +107,9 @@ class Planner:
     def measures(self, arms: Arms) -> list[Plan]:
         """Return what finished trials lack of the space's bands; the space has changed since."""
         space, records = self._judge.space, self._judge.records
-        splits = ("evaluation", "holdout") if self._judge.facts.holdout_images else ("evaluation",)
+        splits = (
+            ("evaluation", "holdout") if self._judge.context.holdout_images else ("evaluation",)
+        )
         keys = [self._judge.trial_key(arm, seed) for seed, arm, _ in self._repeats(arms)]
         trials = [records.trials[key] for key in keys if key in records.trials]
         due = []
@@ -129,9 +131,9 @@ class Planner:
             params=params,
             seed=0,
             data=space.data,
-            data_identity=self._judge.facts.data_identity,
+            data_identity=self._judge.context.data_identity,
             bands=space.bands,
-            device=self._judge.facts.device,
+            device=self._judge.context.device,
             threads=space.resources.cpus,
             study_dir=self._folder,
             run=self._run,

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from gmsearch.driver.judge import Facts
+from gmsearch.driver.preflight import RunContext
 from gmsearch.experiment import HOLDOUT, Arm, Bands, Plan, recipe_from
 from gmsearch.ledger import Records, weights
 from gmsearch.networks import candidate_from
@@ -17,10 +17,10 @@ from gmsearch.space import Space
 class Measures:
     """Plans of measures: never of what is measured, and never of what would need training."""
 
-    def __init__(self, space: Space, facts: Facts, records: Records, folder: Path) -> None:
+    def __init__(self, space: Space, context: RunContext, records: Records, folder: Path) -> None:
         """Measure trials of the study in `folder`; `records` is read anew at every question."""
         self._space = space
-        self._facts = facts
+        self._context = context
         self._records = records
         self._folder = folder.resolve()
         self.lost: dict[str, Path] = {}
@@ -68,9 +68,9 @@ class Measures:
             params=self._space.assignment(trial.params),
             seed=trial.seed,
             data=self._space.data,
-            data_identity=self._facts.data_identity,
+            data_identity=self._context.data_identity,
             bands=bands.narrowed(wanted),
-            device=self._facts.device,
+            device=self._context.device,
             threads=self._space.resources.cpus,
             study_dir=str(self._folder),
             run=run,

@@ -9,24 +9,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from gmsearch.driver.judge import Facts
 from gmsearch.driver.loop import Driver
 from gmsearch.driver.observer import Observer
+from gmsearch.driver.preflight import RunContext
 from gmsearch.environment import describe
 from gmsearch.errors import StudyError
 from gmsearch.experiment import Spectral
-from gmsearch.ledger import Ledger, write_atomic
+from gmsearch.ledger import STUDIES, Ledger, write_atomic
 from gmsearch.space import Space
 from gmsearch.spacefile import load_space
-
-STUDIES = Path("studies")
 
 _log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
 def open_study(
-    space: Space, facts: Facts, watch: Observer, *, engine: str, root: Path = STUDIES
+    space: Space, context: RunContext, watch: Observer, *, engine: str, root: Path = STUDIES
 ) -> Iterator[Driver]:
     """Lock the study of `space`, take up its ledger and note this start in it.
 
@@ -41,11 +39,11 @@ def open_study(
         images = None if isinstance(space.data, Spectral) else Path(space.data.root)
         _require_compatible(space, load_space(frozen, data_root=images), folder)
     with Ledger.open(folder, space.study, space.digest) as ledger:
-        require_same_data(ledger, facts)
+        require_same_data(ledger, context)
         source = space.source.encode()
         if not frozen.exists() or frozen.read_bytes() != source:
             write_atomic(frozen, source)
-        driver = Driver(space, ledger, facts, watch, start=start_record(space, facts, engine))
+        driver = Driver(space, ledger, context, watch, start=start_record(space, context, engine))
         try:
             yield driver
         finally:
@@ -64,32 +62,32 @@ def _require_compatible(space: Space, before: Space, folder: Path) -> None:
         _log.warning("%s goes on with %s: %s -> %s", folder, change.path, change.old, change.new)
 
 
-def require_same_data(ledger: Ledger, facts: Facts) -> None:
+def require_same_data(ledger: Ledger, context: RunContext) -> None:
     """Raise StudyError where the trials of a study were trained on other data."""
     for run in ledger.records.runs:
-        if run["data"] != facts.data_identity:
+        if run["data"] != context.data_identity:
             raise StudyError(
                 f"{ledger.folder} holds trials on other data ({run['data']}, not "
-                f"{facts.data_identity}); rename `study` in the space file, or restore the data"
+                f"{context.data_identity}); rename `study` in the space file, or restore the data"
             )
 
 
-def start_record(space: Space, facts: Facts, engine: str) -> dict[str, Any]:
+def start_record(space: Space, context: RunContext, engine: str) -> dict[str, Any]:
     """Return what the `run` record of a start says besides its number."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "engine": engine,
         "space": space.digest,
-        "data": facts.data_identity,
+        "data": context.data_identity,
         "images": {
-            "identity_of": facts.data_identity_of,
-            "mean": facts.mean,
-            "std": facts.std,
-            "resolution": facts.resolution,
-            "evaluation": facts.evaluation_images,
-            "holdout": facts.holdout_images,
+            "identity_of": context.data_identity_of,
+            "mean": context.mean,
+            "std": context.std,
+            "resolution": context.resolution,
+            "evaluation": context.evaluation_images,
+            "holdout": context.holdout_images,
         },
-        "device": {"kind": facts.device, "name": facts.device_name},
+        "device": {"kind": context.device, "name": context.device_name},
         "threads": space.resources.cpus,
         **describe(),
     }

@@ -21,15 +21,19 @@ from gmsearch.ledger.files import (
     write_history,
 )
 from gmsearch.ledger.records import Records, newest, read, studies
+from gmsearch.ledger.study import STUDIES, Study, read_study
 from gmsearch.ledger.writer import Ledger
 
 __all__ = [
+    "STUDIES",
     "Ledger",
     "Records",
+    "Study",
     "check_name",
     "newest",
     "read",
     "read_history",
+    "read_study",
     "spool",
     "studies",
     "weights",

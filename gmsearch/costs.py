@@ -1,0 +1,108 @@
+"""Static cost of any candidate, the constraints on it, and matching it to the baseline's.
+
+Everything here is known before training. Our own networks are counted in closed form; torch is
+loaded only for a model of timm, which is measured on shapes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+
+from gmsearch.cost import Cost, cost
+from gmsearch.experiment import Arm
+from gmsearch.matching import matched
+from gmsearch.networks import Candidate, OwnNetwork, TimmSpec
+from gmsearch.space import Space
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Task:
+    """What a network is built for: so many classes, images of so many pixels a side."""
+
+    classes: int
+    resolution: int
+
+
+def static_cost(candidate: Candidate, task: Task) -> Mapping[str, float]:
+    """Return the static metrics of a candidate by name, such as `flops`.
+
+    Raises:
+        FieldError: timm has no model of the name, or it does not take images of this size.
+    """
+    return counted(candidate, task)[0].metrics()
+
+
+def uncounted_operators(candidate: Candidate, task: Task) -> list[str]:
+    """Return the operators that the static cost of a candidate leaves out, sorted."""
+    return sorted(counted(candidate, task)[1])
+
+
+@functools.cache
+def counted(candidate: Candidate, task: Task) -> tuple[Cost, Mapping[str, int]]:
+    """Return the cost of a candidate, and how often each operator it leaves out occurs.
+
+    Raises:
+        FieldError: timm has no model of the name, or it does not take images of this size.
+    """
+    if not isinstance(candidate, TimmSpec):
+        return cost(candidate, num_classes=task.classes, resolution=task.resolution), {}
+    # Deferred, since torch is loaded for a model of timm only.
+    from gmsearch.measured_cost import measured_cost
+    from gmsearch.models import build
+
+    model = build(candidate, num_classes=task.classes, seed=0)
+    total, unknown = measured_cost(model, task.resolution)
+    return total, {name.removeprefix("aten::"): count for name, count in unknown.items()}
+
+
+def broken_constraints(space: Space, arm: Arm, task: Task) -> list[str]:
+    """Return the static constraints that `arm` breaks, as text; `match.<metric>` if unmatched."""
+    if space.match is None and not any(c.static for c in space.constraints):
+        return []
+    own = static_cost(arm.candidate, task)
+    base = _baseline_cost(space, task)
+    broken = [
+        str(c)
+        for c in space.constraints
+        if c.static and c.excess(own[c.metric], base[c.metric] if base else None) > 0
+    ]
+    if space.match is not None and mismatch(space, arm, task) > 0:
+        broken.append(f"match.{space.match.metric}")
+    return broken
+
+
+def matched_arm(space: Space, arm: Arm, task: Task) -> Arm:
+    """Return `arm` scaled to the baseline's cost, or to the nearest cost that could be reached.
+
+    An arm without the field that `match` scales is returned as it is.
+    """
+    match, candidate, base = space.match, arm.candidate, _baseline_cost(space, task)
+    if match is None or base is None or isinstance(candidate, TimmSpec):
+        return arm
+    if not hasattr(candidate, match.by):
+        return arm
+
+    def measure(candidate: OwnNetwork) -> float:
+        # Not through the cache: intermediate candidates are never needed again.
+        total = cost(candidate, num_classes=task.classes, resolution=task.resolution)
+        return total.metrics()[match.metric]
+
+    scaled = matched(candidate, match, base[match.metric], measure)
+    return dataclasses.replace(arm, candidate=scaled)
+
+
+def mismatch(space: Space, arm: Arm, task: Task) -> float:
+    """Return by how much the cost of `arm` exceeds the tolerance of `match`; <= 0 if matched."""
+    match, base = space.match, _baseline_cost(space, task)
+    if match is None or base is None:
+        return 0.0
+    target = base[match.metric]
+    return abs(static_cost(arm.candidate, task)[match.metric] - target) - match.tolerance * target
+
+
+def _baseline_cost(space: Space, task: Task) -> Mapping[str, float] | None:
+    if space.baseline is None:
+        return None
+    return static_cost(space.arm(space.baseline).candidate, task)

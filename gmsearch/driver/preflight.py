@@ -1,0 +1,179 @@
+"""What is checked before a study is opened: data, devices, and whether a run can work at all."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import itertools
+from collections.abc import Iterable
+from pathlib import Path
+
+from gmsearch.costs import Task, broken_constraints, counted
+from gmsearch.data import load
+from gmsearch.environment import cpu_count, cpu_name, lacking
+from gmsearch.errors import FieldError, InputError
+from gmsearch.experiment import Arm, timed
+from gmsearch.networks import TimmSpec
+from gmsearch.space import Resources, Space
+
+_ARMS_CHECKED = 100
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class RunContext:
+    """Properties of the data and the device that a run depends on, found once at its start."""
+
+    data_identity: str
+    data_identity_of: str
+    """What the identity is a digest of: parameters, bytes, or paths and sizes."""
+    mean: tuple[float, float, float]
+    """Mean of the pixels per channel, in 0..1; images are normalised by it and `std`."""
+    std: tuple[float, float, float]
+    classes: int
+    resolution: int
+    evaluation_images: int
+    holdout_images: int
+    device: str
+    """A torch device string."""
+    device_name: str
+    """Name of the processor or GPU; latencies of two names are never mixed."""
+
+    @property
+    def task(self) -> Task:
+        """Number of classes and image size, which is all that static cost depends on."""
+        return Task(self.classes, self.resolution)
+
+
+def inspect_run(space: Space, path: Path) -> RunContext:
+    """Load the data (decoding it if necessary), find the device, and return their properties.
+
+    Raises:
+        DataError: the data set is missing or damaged.
+        InputError: the file at `path` asks for something the data cannot provide, or for a GPU
+            where there is none.
+    """
+    try:
+        data = load(space.data)
+    except FieldError as error:
+        raise InputError(f"{path}: data.{error}") from None
+    try:
+        space.bands.require_frequencies(data.resolution)
+    except FieldError as error:
+        raise InputError(f"{path}: bands.{error}") from None
+    gpus = _gpus(space.resources)
+    return RunContext(
+        data_identity=data.identity,
+        data_identity_of=data.identity_of,
+        mean=data.mean,
+        std=data.std,
+        classes=len(data.classes),
+        resolution=data.resolution,
+        evaluation_images=len(data.evaluation.labels),
+        holdout_images=len(data.holdout.labels),
+        device="cuda" if gpus else "cpu",
+        device_name=gpus[0] if gpus else cpu_name(),
+    )
+
+
+def require_possible(space: Space, context: RunContext, path: Path) -> None:
+    """Refuse a run that cannot work, before anything is written.
+
+    Raises:
+        InputError: the baseline breaks a static constraint, timm has no model of a name, or this
+            device cannot time or compile what is asked for.
+    """
+    _require_timings(space, context, path)
+    if space.baseline is not None:
+        broken = broken_constraints(space, space.arm(space.baseline), context.task)
+        if broken:
+            raise InputError(
+                f"{path}: baseline: breaks {', '.join(broken)}; loosen the constraint, "
+                "or choose another baseline"
+            )
+    arms = first_arms(space)
+    if any(arm.recipe.compile != "none" for arm in arms):
+        missing = lacking("compiled", context.device)
+        if missing is not None:
+            raise InputError(f"{path}: train.compile: {missing}")
+    for arm in arms:
+        if isinstance(arm.candidate, TimmSpec):
+            try:
+                counted(arm.candidate, context.task)
+            except FieldError as error:
+                raise InputError(f"{path}: model.{error}") from None
+
+
+def first_arms(space: Space) -> list[Arm]:
+    """Return the first 100 arms of a space; an empty list if it is infinite."""
+    if space.count() is None:
+        return []
+    return [arm for _, arm in itertools.islice(space.arms(), _ARMS_CHECKED)]
+
+
+def network_remarks(arms: Iterable[Arm], context: RunContext) -> list[str]:
+    """Return what is unusual about the networks of some arms, most frequent first.
+
+    Reports kernels larger than their feature map, and operators that no static metric counts;
+    each remark ends with the number of candidates it applies to.
+    """
+    counts: collections.Counter[str] = collections.Counter()
+    for candidate in dict.fromkeys(arm.candidate for arm in arms):
+        counts.update(set(candidate.kernel_warnings(context.resolution)))
+        if isinstance(candidate, TimmSpec):
+            unknown = counted(candidate, context.task)[1]
+            counts.update(f"the static cost leaves out {operator}" for operator in unknown)
+    return [
+        f"{remark} ({count} candidate{'s' if count > 1 else ''})"
+        for remark, count in counts.most_common()
+    ]
+
+
+def worker_count(resources: Resources, requested: int | None) -> int:
+    """Return how many trials run at once: `requested`, or as many as the machine has room for.
+
+    Raises:
+        InputError: the machine has no room for a single trial, or not for `requested`.
+    """
+    room = cpu_count() // resources.cpus
+    if room == 0:
+        raise InputError(
+            f"resources.cpus is {resources.cpus}, but only {cpu_count()} are available; lower it"
+        )
+    if resources.gpus:
+        room = min(room, int(len(_gpus(resources)) / resources.gpus))
+    if requested is not None and requested > room:
+        raise InputError(
+            f"--workers {requested}: this machine has room for {room} trials at once; "
+            f"lower it to {room}"
+        )
+    return room if requested is None else requested
+
+
+def _require_timings(space: Space, context: RunContext, path: Path) -> None:
+    for section, goals in (("objectives", space.objectives), ("constraints", space.constraints)):
+        for goal in goals:
+            metric, condition = timed(goal.metric) or ("", None)
+            missing = condition and lacking(condition.mode, context.device)
+            if metric == "peak_memory_mb" and context.device == "cpu":
+                missing = "it is only measured on a GPU; set resources.gpus, or remove it"
+            if missing:
+                raise InputError(f"{path}: {section}.{goal.metric}: {missing}")
+
+
+def _gpus(resources: Resources) -> list[str]:
+    """Return the names of the GPUs; an empty list if a trial needs none (torch is not loaded).
+
+    Raises:
+        InputError: there are fewer GPUs than one trial needs.
+    """
+    if resources.gpus == 0:
+        return []
+    from gmsearch.runner import gpu_names
+
+    names = gpu_names()
+    if len(names) < resources.gpus:
+        raise InputError(
+            f"resources.gpus is {resources.gpus:g}, but torch finds {len(names)} GPUs here; "
+            "set it to 0 to run on the CPU"
+        )
+    return names
