@@ -5,8 +5,10 @@ GmsearchError
 │   ├── FieldError              a value of a dataclass that cannot be, named by its path
 │   ├── SpaceError              the mistakes of one space file, each with line and column
 │   ├── DataError               a data set that is missing, empty or damaged
+│   ├── PluginError             a plugin that is missing, does not load, or registers what cannot be
 │   ├── CheckpointError         a file of weights that is missing, damaged or another network's
 │   └── StudyError              a study folder that is locked, damaged or of another space
+├── PluginCodeError             a plugin's code raised, or returned what its part may not return
 └── DivergedError               training met a loss or a result that is not finite
 """
 
@@ -62,12 +64,20 @@ class DataError(InputError):
     """A data set that is missing, empty, damaged or of another form than asked for."""
 
 
+class PluginError(InputError):
+    """A plugin that is missing, does not load, has changed, or registers what cannot be."""
+
+
 class CheckpointError(InputError):
     """A file of weights that is missing, damaged, unsafe, or of another network."""
 
 
 class StudyError(InputError):
     """A study folder that is locked, unwritable, damaged, or that belongs to another space."""
+
+
+class PluginCodeError(GmsearchError):
+    """A plugin's code raised, or returned what its part may not; the message names the file."""
 
 
 class DivergedError(GmsearchError):

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
 from torch.nn import functional
+
+MetricFunction = Callable[[torch.Tensor, torch.Tensor], float]
+"""A number from logits (N, K), float32, and labels (N,), int64."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -23,10 +27,18 @@ class Scores:
     """Share of the class that is predicted most often; near 1 for a network that gave up."""
     predictions: np.ndarray
     """Predicted class of every image, (N,), uint8 where it suffices, else int64."""
+    extra: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """Values of metrics that plugins add, by name."""
 
 
-def score(logits: torch.Tensor, labels: torch.Tensor) -> Scores:
+def score(
+    logits: torch.Tensor,
+    labels: torch.Tensor,
+    extra: Mapping[str, MetricFunction] | None = None,
+) -> Scores:
     """Score logits (N, K) against labels (N,); equal logits count for the lower class.
+
+    `extra` are metrics by name that are evaluated as well.
 
     Logits that are not finite give a loss that is not finite; the accuracies then mean nothing.
 
@@ -48,4 +60,5 @@ def score(logits: torch.Tensor, labels: torch.Tensor) -> Scores:
         loss=losses.double().mean().item(),
         majority=float(np.bincount(predictions).max() / len(predictions)),
         predictions=predictions.astype(np.uint8 if n_classes <= 256 else np.int64),
+        extra={name: function(logits, labels) for name, function in (extra or {}).items()},
     )

@@ -621,3 +621,27 @@ def test_real_photographs_split_exactly() -> None:
 
     assert np.abs(cut["low@10"].numpy() - low).max() < 1e-6
     assert (cut["low@10"] + cut["high@10"] - images).abs().max() <= 1e-6
+
+
+def test_further_metrics_are_evaluated_on_every_version() -> None:
+    """A metric given by name is measured on whole images and on every band version."""
+
+    def mean_label(logits: torch.Tensor, labels: torch.Tensor) -> float:
+        assert logits.shape == (8, 10)
+        return float(labels.float().mean())
+
+    images = torch.randint(0, 256, (8, 16, 16, 3), dtype=torch.uint8)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(768, 10))
+    scores = evaluate_bands(
+        model,
+        images,
+        torch.arange(8),
+        bands=Bands(radii=(4,)),
+        mean=(0.5,) * 3,
+        std=(0.2,) * 3,
+        device="cpu",
+        extra={"mean_label": mean_label},
+    )
+    named = {name: v for name, v in metrics(scores).items() if name.startswith("mean_label")}
+    expected = ["mean_label", "mean_label.nodc", "mean_label.low@4", "mean_label.high@4"]
+    assert named == dict.fromkeys(expected, 3.5)

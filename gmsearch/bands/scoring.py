@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from gmsearch.bands.norms import Norms, drawn
 from gmsearch.bands.split import versions
-from gmsearch.evaluate import Scores, score
+from gmsearch.evaluate import MetricFunction, Scores, score
 from gmsearch.experiment import Bands
 
 # Floats of a batch on a CPU, which is faster while a batch stays in its cache: 170 images of 32
@@ -30,6 +30,7 @@ def evaluate_bands(
     batch_size: int = 250,
     training: Tensor | None = None,
     only: Collection[str] | None = None,
+    extra: Mapping[str, MetricFunction] | None = None,
 ) -> dict[str, Scores]:
     """Score a model on every version of images in memory; see `evaluate_batches`.
 
@@ -44,6 +45,7 @@ def evaluate_bands(
         batch_size: Images per forward pass; fewer on a CPU where that is faster.
         training: uint8 (N, H, W, C), the training split, of which `norms.drawn` takes a part.
         only: As there.
+        extra: As there.
     """
     batch_size = min(batch_size, _room(images, torch.device(device)))
     return evaluate_batches(
@@ -55,6 +57,7 @@ def evaluate_bands(
         device=device,
         training=None if training is None else drawn(training),
         only=only,
+        extra=extra,
     )
 
 
@@ -68,6 +71,7 @@ def evaluate_batches(
     device: torch.device | str,
     training: Iterable[Tensor] | None = None,
     only: Collection[str] | None = None,
+    extra: Mapping[str, MetricFunction] | None = None,
 ) -> dict[str, Scores]:
     """Score a model on every version of the images, in one pass over them.
 
@@ -85,6 +89,7 @@ def evaluate_batches(
         device: Where the model is.
         training: uint8 (B, H, W, C), equal batches of training images, for `bn: reestimate`.
         only: The names of the versions that are wanted; all where it is None.
+        extra: Metrics by name that are evaluated on every version as well.
 
     Returns:
         Scores by version, `raw` first.
@@ -109,7 +114,7 @@ def evaluate_batches(
         if not targets:
             raise ValueError("there are no images to evaluate on")
         together = torch.cat(targets)
-        return {name: score(torch.cat(parts), together) for name, parts in logits.items()}
+        return {name: score(torch.cat(parts), together, extra) for name, parts in logits.items()}
 
 
 def _estimate(
@@ -202,8 +207,17 @@ def _measuring(model: nn.Module, device: torch.device) -> Iterator[None]:
 
 
 def metrics(scores: dict[str, Scores]) -> dict[str, float]:
-    """Return the flat metrics of a record: accuracies, loss, and `majority.` of every version."""
+    """Return the flat metrics of a record by name.
+
+    Accuracies and the loss, `majority.VERSION` of every version, and of plugins' metrics `NAME`
+    for whole images and `NAME.VERSION` for every other version.
+    """
     raw = scores.get("raw")
     flat = {} if raw is None else {"top1": raw.top1, "top5": raw.top5, "loss": raw.loss}
     flat |= {name: one.top1 for name, one in scores.items() if name != "raw"}
-    return flat | {f"majority.{name}": one.majority for name, one in scores.items()}
+    flat |= {f"majority.{name}": one.majority for name, one in scores.items()}
+    return flat | {
+        metric if version == "raw" else f"{metric}.{version}": value
+        for version, one in scores.items()
+        for metric, value in one.extra.items()
+    }
