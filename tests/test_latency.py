@@ -21,12 +21,13 @@ from torch import nn
 
 from gmsearch.environment import lacking
 from gmsearch.errors import InputError
-from gmsearch.experiment import MODES, TIMED_DTYPES, TIMED_METRICS, TimingCondition, timed
+from gmsearch.experiment import MODES, TIMED_DTYPES, TimingCondition, timed
 from gmsearch.latency import fold_batch_norm, machine, measure, measure_each
 from gmsearch.latency.folding import deployed
 from gmsearch.latency.machine import Machine, foreign_share
 from gmsearch.latency.modes import Subject, exact
 from gmsearch.latency.protocol import _median_interval
+from gmsearch.metrics import TIMED_METRICS
 from gmsearch.models import build
 from gmsearch.networks import candidate_from
 

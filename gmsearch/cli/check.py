@@ -21,7 +21,8 @@ from gmsearch.driver.preflight import (
     require_possible,
     worker_count,
 )
-from gmsearch.experiment import STATIC_METRICS, Arm
+from gmsearch.experiment import Arm
+from gmsearch.metrics import STATIC_METRICS
 from gmsearch.search import sampler
 from gmsearch.search.arms import Arms
 from gmsearch.search.uniform import Uniform

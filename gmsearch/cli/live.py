@@ -13,7 +13,8 @@ from rich.table import Column
 from rich.text import Text
 
 from gmsearch import experiment
-from gmsearch.experiment import HOLDOUT, Plan, timed
+from gmsearch.experiment import Plan
+from gmsearch.metrics import HOLDOUT, is_trained, lookup
 from gmsearch.space import Space
 
 _SHOWN_METRICS = 4
@@ -177,8 +178,7 @@ class _Best:
         self._objective = space.objectives[0]
         prefix = HOLDOUT if space.selects() else ""
         metric = self._objective.metric
-        static = metric in experiment.STATIC_METRICS or timed(metric) is not None
-        self._metric = self._objective.metric if static else prefix + self._objective.metric
+        self._metric = prefix + metric if is_trained(metric) else metric
         self._values: dict[str, list[float]] = {}
         self._names: dict[str, str] = {}
 
@@ -217,7 +217,7 @@ def outcome(space: Space, record: Mapping[str, Any]) -> str:
         interval = f"{metrics[f'{name}.low']:.3g} to {metrics[f'{name}.high']:.3g}"
         note = ", disturbed" if record.get("disturbed") else ""
         return f"{name} {metrics[name]:.3g} ({interval}{note})"
-    names = [o.metric for o in space.objectives if o.metric not in experiment.STATIC_METRICS]
+    names = [o.metric for o in space.objectives if lookup(o.metric).known != "static"]
     if record["record"] == "tuning" and space.tune is not None:
         names = [f"{HOLDOUT}{space.tune.metric}"]
     if record["record"] == "measure":

@@ -17,7 +17,8 @@ from rich.table import Table
 from gmsearch.cost import Cost
 from gmsearch.environment import describe
 from gmsearch.errors import InputError
-from gmsearch.experiment import STATIC_METRICS, TimingCondition
+from gmsearch.experiment import TimingCondition
+from gmsearch.metrics import STATIC_METRICS
 from gmsearch.networks import PUBLISHED, Candidate
 from gmsearch.plain import plain
 

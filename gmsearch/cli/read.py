@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from gmsearch.errors import InputError, StudyError
-from gmsearch.experiment import STATIC_METRICS
 from gmsearch.ledger import STUDIES, Records, check_name, newest, read, studies
+from gmsearch.metrics import STATIC_METRICS
 from gmsearch.records import TrialRecord
 from gmsearch.spacefile import load_space
 

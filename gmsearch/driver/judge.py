@@ -9,16 +9,9 @@ from typing import Any
 from gmsearch.costs import matched_arm, mismatch, static_cost, uncounted_operators
 from gmsearch.driver.preflight import RunContext
 from gmsearch.driver.tuning import Tuning
-from gmsearch.experiment import (
-    HOLDOUT,
-    STATIC_METRICS,
-    Arm,
-    Assignment,
-    Constraint,
-    timed,
-    trial_key,
-)
+from gmsearch.experiment import Arm, Assignment, Constraint, timed, trial_key
 from gmsearch.ledger import Records
+from gmsearch.metrics import HOLDOUT, is_trained
 from gmsearch.networks import Candidate
 from gmsearch.plain import digest
 from gmsearch.records import State
@@ -114,7 +107,7 @@ class Judge:
         Trained metrics are of the holdout where the method selects. None where a seed is missing.
         """
         known = self.known(arm)
-        if metric in known or metric in STATIC_METRICS or timed(metric):
+        if metric in known or not is_trained(metric):
             return known.get(metric)
         return self._mean(arm, f"{HOLDOUT}{metric}" if self.space.selects() else metric)
 

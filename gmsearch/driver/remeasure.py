@@ -7,8 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gmsearch.driver.preflight import RunContext
-from gmsearch.experiment import HOLDOUT, Arm, Bands, Plan, recipe_from
+from gmsearch.experiment import Arm, Bands, Plan, recipe_from
 from gmsearch.ledger import Records, weights
+from gmsearch.metrics import HOLDOUT
 from gmsearch.networks import candidate_from
 from gmsearch.records import State, TrialRecord
 from gmsearch.space import Space

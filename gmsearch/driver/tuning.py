@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from gmsearch.errors import FieldError
-from gmsearch.experiment import HOLDOUT, Arm
+from gmsearch.experiment import Arm
 from gmsearch.ledger import Records
+from gmsearch.metrics import HOLDOUT, lookup
 from gmsearch.plain import plain
 from gmsearch.space import Tune
 
@@ -142,7 +143,7 @@ def _rank(
 ) -> tuple[float, float, float, int]:
     """Return a sort key: fewest arms failed, best mean, nearest to the recipe's own, first."""
     mean = one.mean
-    worse = math.inf if mean is None else mean * (1 if tune.metric == "loss" else -1)
+    worse = math.inf if mean is None else mean * lookup(tune.metric).sign
     distance = 0.0
     for name, values in tune.values.items():
         if own[name] is not None:

@@ -15,14 +15,7 @@ from gmsearch.experiment.data import (
     data_from,
     require_applicable,
 )
-from gmsearch.experiment.goals import (
-    HOLDOUT,
-    SPLIT_METRICS,
-    STATIC_METRICS,
-    Bound,
-    Constraint,
-    Objective,
-)
+from gmsearch.experiment.goals import Bound, Constraint, Objective
 from gmsearch.experiment.plan import (
     MEASUREMENT_VERSION,
     Assignment,
@@ -36,7 +29,6 @@ from gmsearch.experiment.recipe import RECIPES, Recipe, recipe_from
 from gmsearch.experiment.timing import (
     MODES,
     TIMED_DTYPES,
-    TIMED_METRICS,
     TIMED_NAME,
     TimedDtype,
     TimingCondition,
@@ -45,14 +37,10 @@ from gmsearch.experiment.timing import (
 )
 
 __all__ = [
-    "HOLDOUT",
     "MEASUREMENT_VERSION",
     "MODES",
     "RECIPES",
-    "SPLIT_METRICS",
-    "STATIC_METRICS",
     "TIMED_DTYPES",
-    "TIMED_METRICS",
     "TIMED_NAME",
     "Arm",
     "Assignment",

@@ -5,15 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
-from gmsearch.experiment.timing import timed
 from gmsearch.limits import check
-
-STATIC_METRICS = ("params", "flops", "elementwise_ops", "activation_elements")
-"""Known before training, from the candidate alone."""
-SPLIT_METRICS = ("top1", "top5", "loss", "nodc")
-"""Measured after training, beside the band metrics, on every split."""
-HOLDOUT = "holdout."
-"""Prefix of a metric measured on the holdout of the training split."""
+from gmsearch.metrics import lookup
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,12 +75,12 @@ class Constraint:
     @property
     def static(self) -> bool:
         """Whether it can be judged before training, without a device."""
-        return self.metric in STATIC_METRICS
+        return lookup(self.metric).known == "static"
 
     @property
     def timed(self) -> bool:
         """Whether it can be judged before training, by timing."""
-        return timed(self.metric) is not None
+        return lookup(self.metric).known == "timed"
 
     def excess(self, value: float, baseline: float | None) -> float:
         """Return by how much `value` exceeds the bounds, in the metric's unit; <= 0 is feasible.

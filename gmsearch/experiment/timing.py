@@ -12,14 +12,12 @@ import re
 from typing import Literal, get_args
 
 from gmsearch.limits import Positive, check
+from gmsearch.metrics import TIMED_METRICS
 
 TimingMode = Literal["eager", "compiled", "graph"]
 TimedDtype = Literal["float32", "bfloat16"]
 MODES: tuple[TimingMode, ...] = get_args(TimingMode)
 TIMED_DTYPES: tuple[TimedDtype, ...] = get_args(TimedDtype)
-TIMED_METRICS = ("latency_ms", "throughput_ips", "peak_memory_mb")
-"""Metrics measured under every condition; peak memory only on a GPU."""
-
 TIMED_NAME = (
     rf"({'|'.join(TIMED_METRICS)})"
     rf"(?:@b([1-9][0-9]{{0,5}})(?:\.({'|'.join(MODES)}))?(?:\.({'|'.join(TIMED_DTYPES)}))?)?"

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from gmsearch.errors import InputError, StudyError
-from gmsearch.experiment import HOLDOUT, Bands
+from gmsearch.experiment import Bands
 from gmsearch.ledger.files import LEDGER, SPACE, SPOOL, damaged, parse
+from gmsearch.metrics import HOLDOUT
 from gmsearch.records import Failure, TrialRecord, record_from
 
 SCHEMA = 1

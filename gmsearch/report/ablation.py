@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Sequence
 
 from gmsearch import stats
-from gmsearch.experiment import STATIC_METRICS
+from gmsearch.metrics import STATIC_METRICS, is_trained, majority
 from gmsearch.report.facts import ArmFacts, StudyFacts
-from gmsearch.report.metrics import Metric, is_trained
+from gmsearch.report.metrics import Metric
 from gmsearch.stats import Paired, Summary
 
 TOO_SMALL = "n too small"
@@ -136,7 +136,7 @@ def _block(study: StudyFacts, name: str, changes: Sequence[SignChange]) -> Block
                 adjusted.get(arm.digest),
                 decidable=decidable.get(arm.digest, False),
             ),
-            majority=arm.mean(f"majority.{'raw' if name == 'top1' else name}"),
+            majority=arm.mean(share) if (share := majority(name)) else None,
             sign_changes=arm.digest in changed,
         )
         for arm in study.arms

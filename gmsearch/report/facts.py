@@ -9,8 +9,9 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from gmsearch.experiment import HOLDOUT, timed
-from gmsearch.report.metrics import Metric, is_band, is_trained, metric
+from gmsearch.experiment import timed
+from gmsearch.metrics import HOLDOUT, is_trained
+from gmsearch.report.metrics import Metric, is_band, metric
 from gmsearch.space import Space
 from gmsearch.stats import Summary, summarise
 

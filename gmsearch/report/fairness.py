@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gmsearch.metrics import lookup
 from gmsearch.report.facts import ArmFacts, StudyFacts
 from gmsearch.report.metrics import MISSING
 from gmsearch.report.tables import Cell, Table
@@ -44,7 +45,7 @@ def _tune_notes(study: StudyFacts) -> list[str]:
         for name, values in tune.values.items()
     )
     whom = "for every arm" if tune.per == "arm" else "for all arms together"
-    better = "smallest" if tune.metric == "loss" else "largest"
+    better = "smallest" if lookup(tune.metric).better == "lower" else "largest"
     notes = [
         (
             f"Chosen {whom}: {tried}; by the {better} {tune.metric} on the holdout, from training "

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Literal
 
-from gmsearch.experiment import HOLDOUT, STATIC_METRICS, Objective, timed
+from gmsearch.experiment import Objective
+from gmsearch.metrics import HOLDOUT, Form, is_trained, lookup
 from gmsearch.stats import Summary
 
 MISSING = "\N{EN DASH}"
@@ -15,17 +15,9 @@ MISSING = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 """As wide as a plus."""
 
-Kind = Literal["share", "count", "time", "rate", "memory", "plain"]
-
-_SHARES = ("top1", "top5", "nodc")
 _BANDS = ("low@", "high@", "band@")
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 _UNITS = {"share": "%", "count": "", "time": "ms", "rate": "images/s", "memory": "MB", "plain": ""}
-_TIMED: dict[str, Kind] = {
-    "latency_ms": "time",
-    "throughput_ips": "rate",
-    "peak_memory_mb": "memory",
-}
 _FINE_SPLIT = 5000
 
 
@@ -35,7 +27,7 @@ class Metric:
 
     name: str
     maximize: bool
-    kind: Kind
+    kind: Form
     """share: a fraction in 0..1, shown in %; count: an integer, shown with k, M or G; time: ms;
     rate: images per second; memory: 10^6 bytes."""
     decimals: int = 3
@@ -98,26 +90,14 @@ def metric(name: str, objectives: Sequence[Objective], images: int | None) -> Me
 
     Of a split with so many `images`, shares have the decimals that one image more can change.
     """
-    bare = name.removeprefix(HOLDOUT).partition("[")[0]
-    kind: Kind = "plain"
-    if bare in _SHARES or bare.startswith(_BANDS):
-        kind = "share"
-    elif bare in STATIC_METRICS:
-        kind = "count"
-    elif timing := timed(bare):
-        kind = _TIMED[timing[0]]
+    row, bare = lookup(name), name.removeprefix(HOLDOUT).partition("[")[0]
     declared = [o.direction == "maximize" for o in objectives if o.metric == bare]
     return Metric(
         name=name,
-        maximize=(declared or [kind in ("share", "rate")])[0],
-        kind=kind,
-        decimals=3 if kind != "share" else 1 if images and images < _FINE_SPLIT else 2,
+        maximize=(declared or [row.better == "higher"])[0],
+        kind=row.form,
+        decimals=3 if row.form != "share" else 1 if images and images < _FINE_SPLIT else 2,
     )
-
-
-def is_trained(name: str) -> bool:
-    """Return whether a metric is measured after training, once per seed."""
-    return name not in STATIC_METRICS and timed(name) is None
 
 
 def is_band(name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gmsearch import stats
+from gmsearch.metrics import HOLDOUT, majority
 from gmsearch.report.ablation import TOO_SMALL, AblationFacts
 from gmsearch.report.band_notes import band_notes
 from gmsearch.report.curves import CurveFacts
@@ -116,11 +117,12 @@ def _band_controls(facts: FrontFacts) -> list[str]:
     notes = []
     for axis in facts.axes:
         name = axis.metric.name
-        if "@" not in name:
+        share = majority(name)
+        if share is None or "@" not in name:
             continue
         means = {
             control: [value for p in facts.points if (value := p.arm.mean(control)) is not None]
-            for control in (f"majority.{name}", "nodc")
+            for control in (share, f"{HOLDOUT if name.startswith(HOLDOUT) else ''}nodc")
         }
         if all(means.values()):
             shares, nodc = (

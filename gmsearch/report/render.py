@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from gmsearch.experiment import HOLDOUT
+from gmsearch.metrics import HOLDOUT
 from gmsearch.report.metrics import MINUS, MISSING
 from gmsearch.report.tables import Table
 

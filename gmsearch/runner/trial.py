@@ -19,7 +19,8 @@ from gmsearch.bands import metrics
 from gmsearch.data import Dataset
 from gmsearch.errors import DivergedError
 from gmsearch.evaluate import Scores
-from gmsearch.experiment import HOLDOUT, Plan, Progress
+from gmsearch.experiment import Plan, Progress
+from gmsearch.metrics import HOLDOUT
 from gmsearch.models import activation_regimes, build
 from gmsearch.networks import TimmSpec
 from gmsearch.runner import checkpoint

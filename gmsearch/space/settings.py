@@ -67,8 +67,7 @@ class Choosing:
     the mean over the arms of the first batch."""
 
     metric: str = "top1"
-    """Of the holdout, at the end of training; loss is better when smaller, all others when
-    larger."""
+    """Metric on the holdout at the end of training that decides, in its better direction."""
 
     seed: int = MAX_SEED
     """Of the training runs that choose; none of `search.seeds`, so that no number shown comes

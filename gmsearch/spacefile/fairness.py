@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gmsearch.errors import FieldError
-from gmsearch.experiment import SPLIT_METRICS, STATIC_METRICS, TIMED_METRICS, Recipe, recipe_from
+from gmsearch.experiment import Recipe, recipe_from
+from gmsearch.metrics import STATIC_METRICS, TIMED_METRICS, names
 from gmsearch.networks import candidate_from
 from gmsearch.space.domains import Tree, resolve
 from gmsearch.space.sampling import sample
@@ -131,7 +132,7 @@ def check_choosing(
 ) -> None:
     """Add a mistake for a metric that is not measured, and a seed of which numbers are shown."""
     node = root.mapping["tune"].mapping
-    known = (*SPLIT_METRICS, *bands)
+    known = (*names("trained"), *bands)
     if tune.metric not in known:
         mistakes.add(
             node["metric"].place,

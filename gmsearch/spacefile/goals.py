@@ -7,23 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import get_args
 
 from gmsearch.errors import FieldError
-from gmsearch.experiment import (
-    SPLIT_METRICS,
-    STATIC_METRICS,
-    TIMED_METRICS,
-    Bands,
-    Bound,
-    Constraint,
-    Objective,
-    timed,
-)
+from gmsearch.experiment import Bands, Bound, Constraint, Objective, timed
+from gmsearch.metrics import TIMED_METRICS, names
 from gmsearch.spacefile.mistakes import Mistakes, near_miss
 from gmsearch.spacefile.nodes import Node
 from gmsearch.spacefile.sections import Bounds, Direction, validated
 from gmsearch.wording import near, shown
 
-METRICS = (*SPLIT_METRICS, *STATIC_METRICS, *TIMED_METRICS)
-"""The metrics every study has; those of its bands, and those timed otherwise, come besides."""
 _BAND_METRIC = re.compile(r"(low|high|band)@(.*)")
 _DIRECTIONS: tuple[Direction, ...] = get_args(Direction)
 
@@ -84,7 +74,7 @@ def _metrics(
     node: Node, section: str, bands: Bands | None, mistakes: Mistakes
 ) -> Iterator[tuple[str, Node]]:
     """Yield the metrics there are; a band metric passes unseen where the bands are mistaken."""
-    known: Sequence[str] = (*METRICS, *(bands.metrics if bands else ()))
+    known: Sequence[str] = (*names(), *(bands.metrics if bands else ()))
     for metric, child in node.mapping.items():
         band = _BAND_METRIC.fullmatch(metric)
         timing = timed(metric)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, get_args
 
+from gmsearch import metrics
 from gmsearch.experiment import TIMED_NAME, Bands, Recipe
 from gmsearch.networks import FAMILIES, Candidate
 from gmsearch.plain import plain as listed
@@ -24,7 +25,6 @@ from gmsearch.spacefile.forms import (
     leaf_schema,
     misfit,
 )
-from gmsearch.spacefile.goals import METRICS
 from gmsearch.spacefile.sections import (
     DATA,
     REQUIRED,
@@ -225,7 +225,7 @@ def _match() -> Schema:
 def _by_metric(part: Schema) -> Schema:
     return {
         "type": "object",
-        "properties": dict.fromkeys(METRICS, part),
+        "properties": dict.fromkeys(metrics.names(), part),
         "patternProperties": {_BAND_METRIC: part, f"^{TIMED_NAME}$": part},
         "additionalProperties": False,
     }
