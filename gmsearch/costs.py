@@ -10,10 +10,9 @@ import dataclasses
 import functools
 from collections.abc import Mapping
 
-from gmsearch.cost import Cost, cost
 from gmsearch.experiment import Arm
 from gmsearch.matching import matched
-from gmsearch.networks import Candidate, OwnNetwork, TimmSpec
+from gmsearch.networks import Candidate, Cost, cost, is_counted
 from gmsearch.space import Space
 
 
@@ -46,7 +45,7 @@ def counted(candidate: Candidate, task: Task) -> tuple[Cost, Mapping[str, int]]:
     Raises:
         FieldError: timm has no model of the name, or it does not take images of this size.
     """
-    if not isinstance(candidate, TimmSpec):
+    if is_counted(candidate):
         return cost(candidate, num_classes=task.classes, resolution=task.resolution), {}
     # Deferred, since torch is loaded for a model of timm only.
     from gmsearch.measured_cost import measured_cost
@@ -79,12 +78,12 @@ def matched_arm(space: Space, arm: Arm, task: Task) -> Arm:
     An arm without the field that `match` scales is returned as it is.
     """
     match, candidate, base = space.match, arm.candidate, _baseline_cost(space, task)
-    if match is None or base is None or isinstance(candidate, TimmSpec):
+    if match is None or base is None or not is_counted(candidate):
         return arm
     if not hasattr(candidate, match.by):
         return arm
 
-    def measure(candidate: OwnNetwork) -> float:
+    def measure(candidate: Candidate) -> float:
         # Not through the cache: intermediate candidates are never needed again.
         total = cost(candidate, num_classes=task.classes, resolution=task.resolution)
         return total.metrics()[match.metric]

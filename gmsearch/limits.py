@@ -85,8 +85,18 @@ class OneOf:
     table: Mapping[str, Any]
 
     def __get_pydantic_core_schema__(self, _source: Any, _handler: Callable[[Any], Any]) -> Any:
-        """Return pydantic's schema of the keys there are when it is built."""
-        return {"type": "literal", "expected": list(self.table)}
+        """Return pydantic's schema, which reads the table at every check."""
+        return {"type": "function-plain", "function": {"type": "no-info", "function": self._key}}
+
+    def __get_pydantic_json_schema__(self, _schema: Any, _handler: Callable[[Any], Any]) -> Any:
+        """Return the JSON Schema of the keys that the table has now."""
+        return {"type": "string", "enum": list(self.table)}
+
+    def _key(self, value: Any) -> Any:
+        if not isinstance(value, str) or value not in self.table:
+            message = f"expected one of {', '.join(self.table)}"
+            raise ValueError(message)
+        return value
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -125,6 +135,19 @@ def assign(frozen: object, **values: object) -> None:
         object.__setattr__(frozen, name, value)
 
 
+def normalise(frozen: Any) -> None:
+    """Give every field of a dataclass instance the one Python type of its annotation.
+
+    In a field `tuple[X, ...]` a list becomes a tuple, and any other value the only item of one;
+    in a field of floats an integer becomes a float. What does not fit is left for `check`.
+    """
+    for name, convert in _conversions(frozen.__class__):
+        value = getattr(frozen, name)
+        converted = convert(value)
+        if converted is not value:
+            object.__setattr__(frozen, name, converted)
+
+
 def build(cls: type[Any], tree: Mapping[str, Any]) -> Any:
     """Return an instance of a dataclass from plain data.
 
@@ -151,11 +174,7 @@ def check(spec: Any, *more: tuple[bool, str, str]) -> None:
     Raises:
         FieldError: at the first broken field; its `errors` lists all of them.
     """
-    errors = [
-        FieldError(name, message)
-        for name, problem in _problems(spec.__class__)
-        if (message := problem(getattr(spec, name))) is not None
-    ]
+    errors = field_errors(spec)
     reported = {error.path for error in errors}
     errors += [
         FieldError(path, message)
@@ -165,10 +184,18 @@ def check(spec: Any, *more: tuple[bool, str, str]) -> None:
     raise_all(errors)
 
 
+def field_errors(spec: Any) -> list[FieldError]:
+    """Return an error for every field of a dataclass instance that breaks its annotation."""
+    return [
+        FieldError(name, message)
+        for name, problem in _problems(spec.__class__)
+        if (message := problem(getattr(spec, name))) is not None
+    ]
+
+
 def broken(spec: Any) -> set[str]:
     """Return the names of the fields that break their annotation."""
-    problems = _problems(spec.__class__)
-    return {name for name, problem in problems if problem(getattr(spec, name)) is not None}
+    return {error.path for error in field_errors(spec)}
 
 
 def raise_all(errors: Sequence[FieldError]) -> None:
@@ -177,6 +204,55 @@ def raise_all(errors: Sequence[FieldError]) -> None:
         first = FieldError(errors[0].path, errors[0].message)
         first.errors = tuple(errors)
         raise first
+
+
+_Convert = Callable[[Any], Any]
+
+
+@functools.cache
+def _conversions(cls: type) -> tuple[tuple[str, _Convert], ...]:
+    """Return the fields that `normalise` may change, with what it makes of a value."""
+    hints = typing.get_type_hints(cls)
+    pairs = ((f.name, _conversion(hints[f.name])) for f in dataclasses.fields(cls))
+    return tuple((name, convert) for name, convert in pairs if convert is not None)
+
+
+def _conversion(hint: Any) -> _Convert | None:
+    if hint is float:
+        return _as_float
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        if float in arguments and int not in arguments:
+            return _as_float
+        return _as_tuple if any(typing.get_origin(a) is tuple for a in arguments) else None
+    if typing.get_origin(hint) is not tuple:
+        return None
+    if arguments[-1] is not Ellipsis:
+        return _as_floats if set(arguments) == {float} else _as_tuple
+    return _listed_floats if arguments[0] is float else _listed
+
+
+def _as_float(value: Any) -> Any:
+    return float(value) if type(value) is int else value
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _as_floats(value: Any) -> Any:
+    value = _as_tuple(value)
+    if isinstance(value, tuple) and any(type(item) is int for item in value):
+        return tuple(map(_as_float, value))
+    return value
+
+
+def _listed(value: Any) -> Any:
+    return tuple(value) if isinstance(value, (list, tuple)) else (value,)
+
+
+def _listed_floats(value: Any) -> Any:
+    return _as_floats(_listed(value))
 
 
 _Problem = Callable[[Any], "str | None"]
@@ -237,6 +313,8 @@ def _admits(hint: Any) -> Callable[[Any], bool] | None:
     base = _admits_bare(inner)
     if base is None:
         return None
+    if inner is int and len(metadata) == 1 and isinstance(metadata[0], Limit):
+        return _admits_int(metadata[0])
     tests: list[Callable[[Any], bool]] = [base]
     for item in metadata:
         if isinstance(item, Limit):
@@ -252,6 +330,14 @@ def _admits(hint: Any) -> Callable[[Any], bool] | None:
     return lambda value: all(test(value) for test in tests)
 
 
+def _admits_int(limit: Limit) -> Callable[[Any], bool]:
+    """Return the check of a bounded integer, a plain one within its bounds first."""
+    is_int = _TYPES[int]
+    if limit == Limit(ge=limit.ge) and (least := limit.ge) is not None:
+        return lambda value: (type(value) is int or is_int(value)) and value >= least
+    return lambda value: is_int(value) and limit.admits(value)
+
+
 def _matches(pattern: re.Pattern[str], value: str) -> bool:
     return pattern.fullmatch(value) is not None
 
@@ -263,6 +349,12 @@ def _long_enough(least: int, value: Sequence[Any]) -> bool:
 def _admits_bare(hint: Any) -> Callable[[Any], bool] | None:
     if hint in _TYPES:
         return _TYPES[hint]
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return lambda value: isinstance(value, hint)
+    return _admits_generic(hint)
+
+
+def _admits_generic(hint: Any) -> Callable[[Any], bool] | None:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Literal:
         return lambda value: any(type(value) is type(a) and value == a for a in arguments)
@@ -306,6 +398,8 @@ def _words(hint: Any) -> Iterator[str]:
     elif inner in _NAMES:
         name = "an odd integer" if any(limit.odd for limit in limits) else _NAMES[inner]
         yield " ".join([name, *filter(None, map(str, limits))])
+    elif isinstance(inner, type) and dataclasses.is_dataclass(inner):
+        yield f"a {inner.__name__}"
     elif origin is Literal:
         one = len(arguments) == 1
         named = ", ".join(_spelled(a) if one else spelled(a) for a in arguments)

@@ -6,9 +6,10 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from gmsearch.errors import FieldError
-from gmsearch.networks import OwnNetwork
+from gmsearch.networks import Candidate
 from gmsearch.space import Match
 
 _GRAIN = {"widths": 1, "depths": 1, "mlp_ratio": 100}
@@ -20,10 +21,10 @@ _FARTHEST = 4
 _ADJUSTED_STAGES = 7
 _SHARE = 0.1
 
-Measure = Callable[[OwnNetwork], float]
+Measure = Callable[[Candidate], float]
 
 
-def matched(candidate: OwnNetwork, match: Match, target: float, measure: Measure) -> OwnNetwork:
+def matched(candidate: Candidate, match: Match, target: float, measure: Measure) -> Candidate:
     """Return `candidate` with one field scaled so that its cost is `target`, within tolerance.
 
     One common factor is sought by bisection, since the cost grows with it, and its values rounded
@@ -62,18 +63,20 @@ def matched(candidate: OwnNetwork, match: Match, target: float, measure: Measure
     return nearest
 
 
-def _is_fixed(candidate: OwnNetwork, by: str, steps: float) -> bool:
+def _is_fixed(candidate: Candidate, by: str, steps: float) -> bool:
     return candidate.family == "mobilenetv2" and by == "mlp_ratio" and steps == _GRAIN[by]
 
 
-def _with_steps(candidate: OwnNetwork, by: str, steps: Sequence[int]) -> OwnNetwork | None:
+def _with_steps(candidate: Candidate, by: str, steps: Sequence[int]) -> Candidate | None:
     """Return the candidate with these steps; None where they cannot be built."""
     grain = _GRAIN[by]
     values = tuple(step if grain == 1 else step / grain for step in steps)
+    spec: Any = candidate  # a dataclass, of the family's own type
     try:
-        return dataclasses.replace(candidate, **{by: values})  # type: ignore[arg-type]
+        scaled: Candidate = dataclasses.replace(spec, **{by: values})
     except FieldError:
         return None
+    return scaled
 
 
 def _rounded(values: Sequence[float]) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
-"""Cost of any network by running it: fvcore's flops, and the element-wise work seen beside them.
+"""Cost of any network by running it: fvcore's flops, and the element-wise work that it leaves out.
 
-The counter of timm models and the audit of `gmsearch.cost`; the convention is that module's.
+It counts models of timm and of plugins, and audits `gmsearch.networks.cost`, whose convention it
+follows.
 """
 
 from __future__ import annotations

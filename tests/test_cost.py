@@ -14,7 +14,6 @@ import timm
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from gmsearch.cost import Cost, cost
 from gmsearch.errors import FieldError
 from gmsearch.measured_cost import measured_cost
 from gmsearch.models import build
@@ -22,11 +21,13 @@ from gmsearch.networks import (
     ACTIVATIONS,
     PLACEMENTS,
     PRODUCTS,
+    Cost,
     Gate,
     GmNetSpec,
     MobileNetV2Spec,
     ResNet18Spec,
     candidate_from,
+    cost,
 )
 
 Network = GmNetSpec | ResNet18Spec | MobileNetV2Spec
@@ -121,7 +122,7 @@ def summed(counted: Cost) -> tuple[int, ...]:
 
 def gates(rng: random.Random, family: str, product: str) -> Iterator[Gate]:
     """Return a gate for every set of places, the activations taken in turn."""
-    activations = itertools.cycle(rng.sample(ACTIVATIONS, len(ACTIVATIONS)))
+    activations = itertools.cycle(rng.sample(tuple(ACTIVATIONS), len(ACTIVATIONS)))
     for placement in places_of(family):
         yield Gate(
             product=product,
@@ -159,7 +160,7 @@ def test_equals_what_the_shapes_say(family: str) -> None:
     rng = random.Random(family)
     pairs = list(itertools.product(PRODUCTS, places_of(family)))
     draws = itertools.cycle(rng.sample(pairs, len(pairs)))
-    for activation, (product, placement) in zip(5 * ACTIVATIONS, draws, strict=False):
+    for activation, (product, placement) in zip(5 * tuple(ACTIVATIONS), draws, strict=False):
         gate = Gate(
             product=product,
             activation=activation,
@@ -300,7 +301,7 @@ def test_metrics_are_named_as_in_records() -> None:
 def test_needs_no_torch() -> None:
     """Counting in closed form loads neither torch nor timm nor fvcore."""
     script = (
-        "import sys; from gmsearch.cost import cost; from gmsearch.networks import GmNetSpec;"
+        "import sys; from gmsearch.networks import cost; from gmsearch.networks import GmNetSpec;"
         "cost(GmNetSpec(widths=(4,), depths=(1,)), num_classes=2, resolution=8);"
         "print([m for m in ('torch', 'timm', 'fvcore') if m in sys.modules])"
     )

@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from gmsearch.cost import cost
 from gmsearch.matching import matched
-from gmsearch.networks import OwnNetwork, candidate_from
+from gmsearch.networks import OwnNetwork, candidate_from, cost
 from gmsearch.space import Match
 
 SMALL: dict[str, Any] = {

@@ -9,11 +9,10 @@ import timm
 import torch
 from torch import nn
 
-from gmsearch.cost import Cost
 from gmsearch.errors import FieldError
 from gmsearch.measured_cost import measured_cost
 from gmsearch.models import build
-from gmsearch.networks import TimmSpec
+from gmsearch.networks import Cost, TimmSpec
 
 # PyTorch's and timm's own.
 ACTIVATIONS = {"ReLU", "ReLU6", "GELU", "SiLU", "Hardswish", "Hardsigmoid", "Sigmoid"}

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from gmsearch.cli.profile_text import Profile, Row, print_profile
-from gmsearch.cost import cost
 from gmsearch.experiment import TimingCondition
 from gmsearch.latency import Timing
-from gmsearch.networks import candidate_from
+from gmsearch.networks import candidate_from, cost
 
 TINY = ["mobilenetv3_small_050", "--resolution", "32", "--classes", "10"]
 

@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 
 from gmsearch import runner
-from gmsearch.cost import cost
 from gmsearch.driver import Driver, open_study
 from gmsearch.driver.preflight import inspect_run
 from gmsearch.experiment import Plan
 from gmsearch.ledger import STUDIES, Records, read, spool
-from gmsearch.networks import candidate_from
+from gmsearch.networks import candidate_from, cost
 from gmsearch.records import Failure, State, record_of
 from gmsearch.space import Space
 from gmsearch.spacefile import load_space

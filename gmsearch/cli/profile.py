@@ -14,10 +14,9 @@ from rich.live import Live
 from rich.text import Text
 
 from gmsearch.cli.profile_text import Profile, Row, print_profile, write_csv, write_json
-from gmsearch.cost import Cost, cost
 from gmsearch.errors import FieldError, GmsearchError, InputError
 from gmsearch.experiment import TimingCondition
-from gmsearch.networks import PRESETS, Candidate, TimmSpec, candidate_from
+from gmsearch.networks import PRESETS, Candidate, Cost, TimmSpec, candidate_from, cost
 from gmsearch.search.arms import Arms
 from gmsearch.search.uniform import Uniform
 from gmsearch.space import Space

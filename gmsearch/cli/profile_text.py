@@ -14,12 +14,11 @@ from rich.console import Console, JustifyMethod
 from rich.measure import Measurement
 from rich.table import Table
 
-from gmsearch.cost import Cost
 from gmsearch.environment import describe
 from gmsearch.errors import InputError
 from gmsearch.experiment import TimingCondition
 from gmsearch.metrics import STATIC_METRICS
-from gmsearch.networks import PUBLISHED, Candidate
+from gmsearch.networks import PUBLISHED, Candidate, Cost
 from gmsearch.plain import plain
 
 if TYPE_CHECKING:

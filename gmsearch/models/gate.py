@@ -1,46 +1,41 @@
-"""The gate h -> act(h) * phi: activations, second factors, and what stands at each place.
+"""The gate h -> act(h) * phi in torch: activations, second factors, and the modules of a place.
 
-A block holds one pair per place: what applies the first factor (`Ungated`, `Plain`, `Gated`) and
-what computes the second one, phi, from the gated tensor h or from the tensor h was computed from.
+A block holds two modules per place: one applies the first factor (`Ungated`, `Plain`, `Gated`),
+the other computes the second one, phi, from the gated tensor h or from the tensor that the layer
+before has read. The rows without torch are in `gmsearch.networks.gate`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from gmsearch.models.weights import Init, convolution_variance
-from gmsearch.networks import Activation, Gate, MobileNetV2Spec, Placement, Product, ResNet18Spec
+from gmsearch.networks import (
+    ACTIVATIONS,
+    PRODUCTS,
+    Gate,
+    MobileNetV2Spec,
+    ResNet18Spec,
+    Site,
+)
+from gmsearch.tables import Table
 
 
 class SquaredReLU(nn.Module):
-    """relu(h)^2, which is what a ReLU gate of a tensor with itself computes."""
+    """relu(h)^2, the ReLU gate of a tensor with itself."""
 
     def forward(self, h: Tensor) -> Tensor:
         """Return the square of the positive part; any shape."""
         return F.relu(h).square()
-
-
-ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "identity": nn.Identity,
-    "relu": nn.ReLU,
-    "relu6": nn.ReLU6,
-    "leaky_relu": nn.LeakyReLU,
-    "gelu": nn.GELU,
-    "silu": nn.SiLU,
-    "hardswish": nn.Hardswish,
-    "sigmoid": nn.Sigmoid,
-    "tanh": nn.Tanh,
-    "softplus": nn.Softplus,
-    "mish": nn.Mish,
-    "squared_relu": SquaredReLU,
-}
 
 
 class LayerNorm2d(nn.LayerNorm):
@@ -126,103 +121,176 @@ class Scale(nn.Module):
         return y * self.factor
 
 
-def placed(
-    candidate: ResNet18Spec | MobileNetV2Spec,
+class Moments(NamedTuple):
+    """Of phi = a z + r, z standard normal and r independent of z, over input and weights."""
+
+    mean_a: float
+    """E[a]."""
+    square_a: float
+    """E[a^2]."""
+    variance_r: float
+    """Var[r]; the mean of r is 0."""
+
+
+_IDENTITY = Moments(1.0, 1.0, 0.0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class SecondFactor:
+    """A second factor in torch."""
+
+    layers: Callable[[Site], dict[str, nn.Module]]
+    """Its layers by name, which are applied in their order; none for h itself."""
+    moments: Callable[[Site, Init], Moments] | None
+    """What `gain: unit_variance` must know, away from the border; None for the factor 1."""
+
+
+def _layer_norm(site: Site) -> dict[str, nn.Module]:
+    return {"norm": LayerNorm2d(site.width)}
+
+
+def _depthwise(site: Site) -> dict[str, nn.Module]:
+    width, kernel_size = site.width, site.kernel_size
+    return {"dwconv": nn.Conv2d(width, width, kernel_size, padding=kernel_size // 2, groups=width)}
+
+
+def _pointwise(site: Site) -> dict[str, nn.Module]:
+    return {"fc": nn.Conv2d(site.width, site.width, 1)}
+
+
+def _expansion(site: Site) -> dict[str, nn.Module]:
+    return {"conv": nn.Conv2d(site.source_width, site.width, 1, site.stride)}
+
+
+def _pool(site: Site) -> dict[str, nn.Module]:
+    # Averages over the real pixels only, so that the border is not darkened.
+    padding = site.kernel_size // 2
+    return {"pool": nn.AvgPool2d(site.kernel_size, 1, padding, count_include_pad=False)}
+
+
+def _depthwise_moments(site: Site, init: Init) -> Moments:
+    fan = site.kernel_size**2
+    weight, bias = convolution_variance(init, fan, fan)
+    return Moments(0.0, weight, (fan - 1) * weight + bias)
+
+
+def _pointwise_moments(site: Site, init: Init) -> Moments:
+    weight, bias = convolution_variance(init, site.width, site.width)
+    return Moments(0.0, weight, (site.width - 1) * weight + bias)
+
+
+def _expansion_moments(site: Site, init: Init) -> Moments:
+    weight, bias = convolution_variance(init, site.source_width, site.width)
+    return Moments(0.0, 0.0, site.source_width * weight + bias)
+
+
+def _pool_moments(site: Site, _init: Init) -> Moments:
+    window = site.kernel_size**2
+    return Moments(1 / window, 1 / window**2, (window - 1) / window**2)
+
+
+MODULES: Table[Callable[[], nn.Module]] = Table(
+    "activation",
+    {
+        "identity": nn.Identity,
+        "relu": nn.ReLU,
+        "relu6": nn.ReLU6,
+        "leaky_relu": nn.LeakyReLU,
+        "gelu": nn.GELU,
+        "silu": nn.SiLU,
+        "hardswish": nn.Hardswish,
+        "sigmoid": nn.Sigmoid,
+        "tanh": nn.Tanh,
+        "softplus": nn.Softplus,
+        "mish": nn.Mish,
+        "squared_relu": SquaredReLU,
+    },
+)
+"""Our activations in torch."""
+FACTORS = Table(
+    "product",
+    {
+        "none": SecondFactor(layers=lambda _site: {}, moments=None),
+        "self": SecondFactor(layers=lambda _site: {}, moments=lambda _site, _init: _IDENTITY),
+        "ln": SecondFactor(layers=_layer_norm, moments=lambda _site, _init: _IDENTITY),
+        "dw": SecondFactor(layers=_depthwise, moments=_depthwise_moments),
+        "fc": SecondFactor(layers=_pointwise, moments=_pointwise_moments),
+        "split": SecondFactor(layers=_expansion, moments=_expansion_moments),
+        "pool": SecondFactor(layers=_pool, moments=_pool_moments),
+    },
+)
+"""Our second factors in torch; every convolution has a bias and no norm after it."""
+
+
+_FACTOR_OF: dict[str, Callable[[OrderedDict[str, nn.Module]], nn.Module]] = {
+    "tensor": OfTensor,
+    "source": OfSource,
+}
+
+
+def activation(name: str) -> nn.Module:
+    """Return an activation, ours or a plugin's."""
+    module: nn.Module = (ACTIVATIONS[name].build or MODULES[name])()
+    return module
+
+
+def place_modules(
+    network: ResNet18Spec | MobileNetV2Spec,
     stage: int,
-    place: Placement,
+    place: str,
     *,
-    own: Activation,
-    width: int,
-    source_width: int,
-    stride: int = 1,
+    own: str,
+    site: Site,
 ) -> tuple[nn.Module, nn.Module]:
-    """Return first and second factor at one place; the family's own activation at no gate's."""
-    gate = candidate.gate
+    """Return first and second factor of one place; where the gate is not, the activation `own`."""
+    gate = network.gate
     if place not in gate.placement:
         gate = Gate(product="none", activation=own)
     product = gate.product_in(stage)
-    second = second_factor(product, gate, width=width, source_width=source_width, stride=stride)
-    first = first_factor(
-        product,
-        gate,
-        width=width,
-        source_width=source_width,
-        unit_variance=candidate.init if candidate.gain == "unit_variance" else None,
+    unit_variance = network.init if network.gain == "unit_variance" else None
+    return (
+        first_factor(product, gate, site, unit_variance=unit_variance),
+        second_factor(product, site),
     )
-    return first, second
 
 
-def first_factor(
-    product: Product, gate: Gate, *, width: int, source_width: int, unit_variance: Init | None
-) -> nn.Module:
+def first_factor(product: str, gate: Gate, site: Site, *, unit_variance: Init | None) -> nn.Module:
     """Return what applies act(h) at one place; `unit_variance` names the init it is scaled for."""
     scale: nn.Module = nn.Identity()
     if unit_variance is not None:
-        fan_in = {"dw": gate.kernel_size**2, "fc": width, "split": source_width}.get(product, 1)
-        fan_out = fan_in if product == "dw" else width
-        scale = Scale(gain(product, gate, fan_in=fan_in, fan_out=fan_out, init=unit_variance))
+        scale = Scale(gain(product, gate.activation, site, unit_variance))
     kind = Plain if product == "none" else Gated
-    return kind(ACTIVATIONS[gate.activation](), scale)
+    return kind(activation(gate.activation), scale)
 
 
-def second_factor(
-    product: Product, gate: Gate, *, width: int, source_width: int, stride: int = 1
-) -> nn.Module:
-    """Return the second factor phi at one place; `none` has the one of `self`, which is free.
-
-    Average pooling keeps the size and averages over the real pixels only, so that the border is
-    not darkened. Every convolution has a bias and no norm after it; `stride` is that of the layer
-    before the place, for `split`.
-    """
-    kernel_size = gate.kernel_size
-    padding = kernel_size // 2
-    if product == "split":
-        return OfSource(OrderedDict(conv=nn.Conv2d(source_width, width, 1, stride)))
-    if product == "ln":
-        return OfTensor(OrderedDict(norm=LayerNorm2d(width)))
-    if product == "dw":
-        dwconv = nn.Conv2d(width, width, kernel_size, padding=padding, groups=width)
-        return OfTensor(OrderedDict(dwconv=dwconv))
-    if product == "fc":
-        return OfTensor(OrderedDict(fc=nn.Conv2d(width, width, 1)))
-    if product == "pool":
-        pool = nn.AvgPool2d(kernel_size, 1, padding, count_include_pad=False)
-        return OfTensor(OrderedDict(pool=pool))
-    return OfTensor()
+def second_factor(product: str, site: Site) -> nn.Module:
+    """Return the second factor phi of one place; `none` has the one of `self`, which is free."""
+    row = PRODUCTS[product]
+    layers = FACTORS[product].layers(site) if row.build is None else {"layer": row.build(site)}
+    return _FACTOR_OF[row.reads](OrderedDict(layers))
 
 
-def gain(product: Product, gate: Gate, *, fan_in: int, fan_out: int, init: Init) -> float:
+def gain(product: str, activation: str, site: Site, init: Init) -> float:
     """Return 1/sd of act(z) * phi for z standard normal, independent over pixels and channels.
 
-    Every second factor is phi = a z + r with r independent of z: `self` and `ln` (of many
-    channels) have a = 1, `pool` a = 1/k^2, and a convolution has random a and r, whose second
-    moments follow from its initialisation with these fans. Variances are over the input and
-    the initial weights, away from the border.
+    Variances are over the input and the initial weights, away from the border.
     """
-    act, act2, act_z, act2_z2 = _moments(gate.activation)
-    window = gate.kernel_size**2
-    weight, bias = convolution_variance(init, fan_in, fan_out)
-    if product == "none":
+    act, act2, act_z, act2_z2 = _moments(activation)
+    moments = FACTORS[product].moments
+    if moments is None:
         return 1 / math.sqrt(act2 - act**2)
-    mean_a, mean_a2, variance_r = {
-        "self": (1.0, 1.0, 0.0),
-        "ln": (1.0, 1.0, 0.0),
-        "pool": (1 / window, 1 / window**2, (window - 1) / window**2),
-        "dw": (0.0, weight, (fan_in - 1) * weight + bias),
-        "fc": (0.0, weight, (fan_in - 1) * weight + bias),
-        "split": (0.0, 0.0, fan_in * weight + bias),
-    }[product]
-    variance = mean_a2 * act2_z2 + variance_r * act2 - (mean_a * act_z) ** 2
+    mean_a, square_a, variance_r = moments(site, init)
+    variance = square_a * act2_z2 + variance_r * act2 - (mean_a * act_z) ** 2
     return 1 / math.sqrt(variance)
 
 
 @cache
-def _moments(activation: str) -> tuple[float, float, float, float]:
+def _moments(name: str) -> tuple[float, float, float, float]:
     """Return E[s], E[s^2], E[s z], E[s^2 z^2] of s = act(z), z standard normal, to 1e-7."""
     z = torch.linspace(-12, 12, 240_001, dtype=torch.float64)
     density = torch.exp(-z.square() / 2)
     density /= density.sum()
-    s = ACTIVATIONS[activation]()(z)
+    s = activation(name)(z)
 
     def mean(values: Tensor) -> float:
         return float((values * density).sum())

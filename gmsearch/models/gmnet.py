@@ -18,8 +18,7 @@ from torch import Tensor, nn
 from gmsearch.models.classifier import Classifier, drop_path_rates
 from gmsearch.models.gate import Ungated, first_factor, second_factor
 from gmsearch.models.weights import draw_weights
-from gmsearch.networks import GmNetSpec as GmNetCandidate
-from gmsearch.networks import Placement
+from gmsearch.networks import GmNetSpec, Site
 
 
 class ConvBN(nn.Sequential):
@@ -46,13 +45,13 @@ class Block(nn.Module):
     """Depthwise, expansion, gate, projection, depthwise, layer scale, residual.
 
     `input`, `expand` and `output` are the three places of the gate, after `dwconv`, `f1` and `g`;
-    `input2`, `f2` and `output2` are the second factors there. Beside `split`, a second factor is
-    a function of the gated tensor. With `split` it is a 1x1 convolution, to the gated tensor's
-    width, of the tensor the layer before the place has read: the block's input at `input`, the
-    depthwise output at `expand` (StarNet's f2), the expanded tensor at `output`.
+    `input2`, `f2` and `output2` are the second factors there. A second factor is a function of
+    the gated tensor, except that of `split`: a 1x1 convolution, to the gated tensor's width, of
+    the tensor that the layer before the place reads: the block's input at `input`, the depthwise
+    output at `expand` (StarNet's f2), the expanded tensor at `output`.
     """
 
-    def __init__(self, candidate: GmNetCandidate, stage: int, drop_path: float) -> None:
+    def __init__(self, candidate: GmNetSpec, stage: int, drop_path: float) -> None:
         super().__init__()
         width, hidden = candidate.widths[stage], candidate.hidden_width(stage)
         kernel_size = candidate.kernel_size[stage]
@@ -86,22 +85,17 @@ class Block(nn.Module):
 
 
 def _place(
-    candidate: GmNetCandidate, stage: int, place: Placement, width: int, source_width: int
+    candidate: GmNetSpec, stage: int, place: str, width: int, source_width: int
 ) -> tuple[nn.Module, nn.Module]:
-    """Return first and second factor at one place; the activation stays at an ungated `expand`."""
+    """Return first and second factor of one place; the activation stays at an ungated `expand`."""
     gate = candidate.gate
     product = gate.product_in(stage) if place in gate.placement else "none"
-    second = second_factor(product, gate, width=width, source_width=source_width)
+    site = Site(width, source_width, gate.kernel_size)
+    second = second_factor(product, site)
     if product == "none" and place != "expand":
         return Ungated(), second
-    first = first_factor(
-        product,
-        gate,
-        width=width,
-        source_width=source_width,
-        unit_variance=candidate.init if candidate.gain == "unit_variance" else None,
-    )
-    return first, second
+    unit_variance = candidate.init if candidate.gain == "unit_variance" else None
+    return first_factor(product, gate, site, unit_variance=unit_variance), second
 
 
 class GmNet(Classifier):
@@ -114,7 +108,7 @@ class GmNet(Classifier):
 
         in_chans: Channels of the input.
 
-        seed: Of the initial weights, see `draw_weights`.
+        seed: Seed of the initial weights, see `draw_weights`.
 
         drop_rate: Dropout before the head.
 
@@ -123,7 +117,7 @@ class GmNet(Classifier):
 
     def __init__(
         self,
-        candidate: GmNetCandidate,
+        candidate: GmNetSpec,
         *,
         seed: int,
         num_classes: int = 1000,

@@ -16,21 +16,22 @@ from timm.models import checkpoint_seq
 from torch import Tensor, nn
 
 from gmsearch.models.classifier import Classifier, drop_path_rates
-from gmsearch.models.gate import placed
+from gmsearch.models.gate import place_modules
 from gmsearch.models.weights import draw_weights
-from gmsearch.networks import MobileNetV2Spec as MobileNetV2Candidate
+from gmsearch.networks import MobileNetV2Spec, Site
+from gmsearch.networks.mobilenetv2 import OWN_ACTIVATION
 
 
 class DepthwiseSeparable(nn.Module):
     """Depthwise convolution, `depthwise`, projection, shortcut: a block without expansion.
 
-    `depthwise2` is the second factor; with `split` a 1x1 convolution, of the block's stride, of
-    the block's input.
+    `depthwise2` is the second factor; with `split` it is a 1x1 convolution of the block's input,
+    with the block's stride.
     """
 
     def __init__(
         self,
-        candidate: MobileNetV2Candidate,
+        candidate: MobileNetV2Spec,
         stage: int,
         *,
         in_width: int,
@@ -59,13 +60,13 @@ class InvertedResidual(nn.Module):
     """Expansion, `expand`, depthwise convolution, `depthwise`, projection, shortcut.
 
     `expand2` and `depthwise2` are the second factors. With `split` they are 1x1 convolutions of
-    what the convolution before the place has read: the block's input, and, of the block's stride,
-    what `expand` gave.
+    the tensor that the convolution before the place reads: the block's input, and, with the
+    block's stride, the output of `expand`.
     """
 
     def __init__(
         self,
-        candidate: MobileNetV2Candidate,
+        candidate: MobileNetV2Spec,
         stage: int,
         *,
         in_width: int,
@@ -77,8 +78,9 @@ class InvertedResidual(nn.Module):
         width = candidate.widths[stage]
         self.conv_pw = nn.Conv2d(in_width, hidden, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(hidden)
-        self.expand, self.expand2 = placed(
-            candidate, stage, "expand", own="relu6", width=hidden, source_width=in_width
+        site = Site(hidden, in_width, candidate.gate.kernel_size)
+        self.expand, self.expand2 = place_modules(
+            candidate, stage, "expand", own=OWN_ACTIVATION, site=site
         )
         self.conv_dw = _depthwise(candidate, stage, hidden, stride)
         self.bn2 = nn.BatchNorm2d(hidden)
@@ -98,23 +100,16 @@ class InvertedResidual(nn.Module):
         return x + self.drop_path(y) if self.has_skip else y
 
 
-def _depthwise(candidate: MobileNetV2Candidate, stage: int, width: int, stride: int) -> nn.Conv2d:
+def _depthwise(candidate: MobileNetV2Spec, stage: int, width: int, stride: int) -> nn.Conv2d:
     kernel_size = candidate.kernel_size[stage]
     return nn.Conv2d(width, width, kernel_size, stride, kernel_size // 2, groups=width, bias=False)
 
 
 def _depthwise_place(
-    candidate: MobileNetV2Candidate, stage: int, width: int, stride: int
+    candidate: MobileNetV2Spec, stage: int, width: int, stride: int
 ) -> tuple[nn.Module, nn.Module]:
-    return placed(
-        candidate,
-        stage,
-        "depthwise",
-        own="relu6",
-        width=width,
-        source_width=width,
-        stride=stride,
-    )
+    site = Site(width, width, candidate.gate.kernel_size, stride)
+    return place_modules(candidate, stage, "depthwise", own=OWN_ACTIVATION, site=site)
 
 
 class MobileNetV2(Classifier):
@@ -127,7 +122,7 @@ class MobileNetV2(Classifier):
 
         in_chans: Channels of the input.
 
-        seed: Of the initial weights, see `draw_weights`.
+        seed: Seed of the initial weights, see `draw_weights`.
 
         drop_rate: Dropout before the head.
 
@@ -138,7 +133,7 @@ class MobileNetV2(Classifier):
 
     def __init__(
         self,
-        candidate: MobileNetV2Candidate,
+        candidate: MobileNetV2Spec,
         *,
         seed: int,
         num_classes: int = 1000,
@@ -208,7 +203,7 @@ class MobileNetV2(Classifier):
         }
 
 
-def _block(candidate: MobileNetV2Candidate, stage: int, block: int, drop_path: float) -> nn.Module:
+def _block(candidate: MobileNetV2Spec, stage: int, block: int, drop_path: float) -> nn.Module:
     in_width = candidate.in_width(stage, block)
     stride = candidate.stride(stage) if block == 0 else 1
     if "expand" not in candidate.places(stage):

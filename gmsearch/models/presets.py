@@ -1,11 +1,12 @@
 """The presets as models of timm: `timm.create_model("gmnet_s3")` after this import.
 
 Importing this module registers them. No trained weights come with them. What of a preset is
-published and what inferred is said in `gmsearch.networks.presets`.
+published and what is inferred is in `gmsearch.networks.presets`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,19 +14,30 @@ from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from timm.models import build_model_with_cfg, generate_default_cfgs, register_model
 from torch import nn
 
-from gmsearch.models.gmnet import GmNet
-from gmsearch.models.mobilenetv2 import MobileNetV2
-from gmsearch.models.resnet18 import ResNet18
+from gmsearch.models.families import NETWORKS, TimmRow
 from gmsearch.networks import PRESETS, candidate_from, preset_family
 
-_CLASSES: dict[str, type[nn.Module]] = {
-    "gmnet": GmNet,
-    "resnet18": ResNet18,
-    "mobilenetv2": MobileNetV2,
+_TEXTS = {
+    "gmnet_s1": "GmNet-S1, inferred: it matches the published 3.7 M and 0.6 G; others would too.",
+    "gmnet_s2": "GmNet-S2, inferred: it matches the published 6.2 M and 0.9 G; others would too.",
+    "gmnet_s3": "GmNet-S3 as released: 7,791,544 parameters, 1,241,744,512 fvcore flops at 224.",
+    "gmnet_s4": "GmNet-S4, inferred: it matches the published 17.0 M and 2.7 G; others would too.",
+    "res18": "ResNet-18.",
+    "res18_ewp": "ResNet-18 with h * h at its inner activation; the paper's place is not public.",
+    "res18_gate_relu6": "ResNet-18 with relu6(h) * h at its inner activation; our choice.",
+    "res18_gate_gelu": "ResNet-18 with gelu(h) * h at its inner activation; our choice.",
+    "mobilenetv2": "MobileNetV2 of width 1.",
+    "mobilenetv2_ewp": "MobileNetV2 with h * h after the expansion; the paper's is not public.",
+    "mobilenetv2_gate_relu6": "MobileNetV2 with relu6(h) * h after the expansion; our choice.",
+    "mobilenetv2_gate_gelu": "MobileNetV2 with gelu(h) * h after the expansion; our choice.",
 }
-_FIRST_CONV = {"gmnet": "stem.0.conv", "resnet18": "conv1", "mobilenetv2": "conv_stem"}
-_CLASSIFIER = {"gmnet": "head", "resnet18": "fc", "mobilenetv2": "classifier"}
-_MAPS = {"gmnet": 4, "resnet18": 5, "mobilenetv2": 5}
+
+
+def _timm_row(name: str) -> TimmRow:
+    row = NETWORKS[preset_family(name)].timm
+    assert row is not None, f"{name} is a preset of a family that timm cannot build"
+    return row
+
 
 default_cfgs = generate_default_cfgs(
     {
@@ -37,8 +49,8 @@ default_cfgs = generate_default_cfgs(
             "interpolation": "bicubic",
             "mean": IMAGENET_DEFAULT_MEAN,
             "std": IMAGENET_DEFAULT_STD,
-            "first_conv": _FIRST_CONV[preset_family(name)],
-            "classifier": _CLASSIFIER[preset_family(name)],
+            "first_conv": _timm_row(name).first_conv,
+            "classifier": _timm_row(name).classifier,
             "paper_ids": "arXiv:2503.22841",
         }
         for name in PRESETS
@@ -46,89 +58,32 @@ default_cfgs = generate_default_cfgs(
 )
 
 
-@register_model
-def gmnet_s1(pretrained: bool = False, **kwargs: Any) -> nn.Module:  # noqa: FBT001, FBT002 - timm's signature
-    """GmNet-S1, inferred: it matches the published 3.7 M and 0.6 G, as other choices would."""
-    return _preset("gmnet_s1", pretrained, kwargs)
+def _register(name: str) -> Callable[..., nn.Module]:
+    """Register a preset with timm under its name, and return the function that builds it."""
+
+    def create(pretrained: bool = False, **kwargs: Any) -> nn.Module:  # noqa: FBT001, FBT002 - timm's signature
+        return _preset(name, pretrained, kwargs)
+
+    create.__name__ = create.__qualname__ = name
+    create.__doc__ = _TEXTS[name]
+    function: Callable[..., nn.Module] = register_model(create)
+    return function
 
 
-@register_model
-def gmnet_s2(pretrained: bool = False, **kwargs: Any) -> nn.Module:  # noqa: FBT001, FBT002 - timm's signature
-    """GmNet-S2, inferred: it matches the published 6.2 M and 0.9 G, as other choices would."""
-    return _preset("gmnet_s2", pretrained, kwargs)
-
-
-@register_model
-def gmnet_s3(pretrained: bool = False, **kwargs: Any) -> nn.Module:  # noqa: FBT001, FBT002 - timm's signature
-    """GmNet-S3 as officially released: 7,791,544 parameters, 1,241,744,512 fvcore flops at 224."""
-    return _preset("gmnet_s3", pretrained, kwargs)
-
-
-@register_model
-def gmnet_s4(pretrained: bool = False, **kwargs: Any) -> nn.Module:  # noqa: FBT001, FBT002 - timm's signature
-    """GmNet-S4, inferred: it matches the published 17.0 M and 2.7 G, as other choices would."""
-    return _preset("gmnet_s4", pretrained, kwargs)
-
-
-@register_model
-def res18(pretrained: bool = False, **kwargs: Any) -> nn.Module:  # noqa: FBT001, FBT002 - timm's signature
-    """ResNet-18."""
-    return _preset("res18", pretrained, kwargs)
-
-
-@register_model
-def res18_ewp(pretrained: bool = False, **kwargs: Any) -> nn.Module:  # noqa: FBT001, FBT002 - timm's signature
-    """ResNet-18 with h * h at its inner activation; the paper's placement is not public."""
-    return _preset("res18_ewp", pretrained, kwargs)
-
-
-@register_model
-def res18_gate_relu6(pretrained: bool = False, **kwargs: Any) -> nn.Module:  # noqa: FBT001, FBT002 - timm's signature
-    """ResNet-18 with relu6(h) * h at its inner activation; placed by us, as `res18_ewp`."""
-    return _preset("res18_gate_relu6", pretrained, kwargs)
-
-
-@register_model
-def res18_gate_gelu(pretrained: bool = False, **kwargs: Any) -> nn.Module:  # noqa: FBT001, FBT002 - timm's signature
-    """ResNet-18 with gelu(h) * h at its inner activation; placed by us, as `res18_ewp`."""
-    return _preset("res18_gate_gelu", pretrained, kwargs)
-
-
-@register_model
-def mobilenetv2(pretrained: bool = False, **kwargs: Any) -> nn.Module:  # noqa: FBT001, FBT002 - timm's signature
-    """MobileNetV2 of width 1."""
-    return _preset("mobilenetv2", pretrained, kwargs)
-
-
-@register_model
-def mobilenetv2_ewp(pretrained: bool = False, **kwargs: Any) -> nn.Module:  # noqa: FBT001, FBT002 - timm's signature
-    """MobileNetV2 with h * h after the expansion; the paper's placement is not public."""
-    return _preset("mobilenetv2_ewp", pretrained, kwargs)
-
-
-@register_model
-def mobilenetv2_gate_relu6(pretrained: bool = False, **kwargs: Any) -> nn.Module:  # noqa: FBT001, FBT002 - timm's signature
-    """MobileNetV2 with relu6(h) * h after the expansion; as `mobilenetv2_ewp`."""
-    return _preset("mobilenetv2_gate_relu6", pretrained, kwargs)
-
-
-@register_model
-def mobilenetv2_gate_gelu(pretrained: bool = False, **kwargs: Any) -> nn.Module:  # noqa: FBT001, FBT002 - timm's signature
-    """MobileNetV2 with gelu(h) * h after the expansion; as `mobilenetv2_ewp`."""
-    return _preset("mobilenetv2_gate_gelu", pretrained, kwargs)
+globals().update({name: _register(name) for name in PRESETS})
 
 
 def _preset(name: str, pretrained: bool, kwargs: dict[str, Any]) -> nn.Module:  # noqa: FBT001 - passed on
     """Build a preset with timm's arguments, its weights seeded from torch's global generator."""
     drop_path_rate = kwargs.pop("drop_path_rate", 0.0)
-    family = preset_family(name)
+    row = _timm_row(name)
     model: nn.Module = build_model_with_cfg(
-        _CLASSES[family],
+        row.module,
         name,
         pretrained,
         feature_cfg={
-            "out_indices": tuple(range(_MAPS[family])),
-            "flatten_sequential": family != "resnet18",
+            "out_indices": tuple(range(row.maps)),
+            "flatten_sequential": row.flatten_sequential,
         },
         candidate=candidate_from({"preset": name, "drop_path_rate": drop_path_rate}),
         seed=int(torch.randint(2**62, ())),

@@ -15,22 +15,23 @@ from timm.models import checkpoint_seq
 from torch import Tensor, nn
 
 from gmsearch.models.classifier import Classifier, drop_path_rates
-from gmsearch.models.gate import placed
+from gmsearch.models.gate import place_modules
 from gmsearch.models.weights import draw_weights
-from gmsearch.networks import ResNet18Spec as ResNet18Candidate
+from gmsearch.networks import ResNet18Spec, Site
+from gmsearch.networks.resnet18 import OWN_ACTIVATION
 
 
 class BasicBlock(nn.Module):
     """Convolution, `inner`, convolution, shortcut, `outer`.
 
-    `inner2` and `outer2` are the second factors. With `split` they are 1x1 convolutions of what
-    the convolution before the place has read: the block's input, of the block's stride, and what
-    `inner` gave.
+    `inner2` and `outer2` are the second factors. With `split` they are 1x1 convolutions of the
+    tensor that the convolution before the place reads: the block's input, with the block's
+    stride, and the output of `inner`.
     """
 
     def __init__(
         self,
-        candidate: ResNet18Candidate,
+        candidate: ResNet18Spec,
         stage: int,
         *,
         in_width: int,
@@ -41,14 +42,10 @@ class BasicBlock(nn.Module):
         width = candidate.widths[stage]
         self.conv1 = nn.Conv2d(in_width, width, 3, stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.inner, self.inner2 = placed(
-            candidate,
-            stage,
-            "inner",
-            own="relu",
-            width=width,
-            source_width=in_width,
-            stride=stride,
+        kernel_size = candidate.gate.kernel_size
+        site = Site(width, in_width, kernel_size, stride)
+        self.inner, self.inner2 = place_modules(
+            candidate, stage, "inner", own=OWN_ACTIVATION, site=site
         )
         self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
@@ -60,8 +57,9 @@ class BasicBlock(nn.Module):
             )
         )
         self.drop_path = DropPath(drop_path) if drop_path > 0 else nn.Identity()
-        self.outer, self.outer2 = placed(
-            candidate, stage, "outer", own="relu", width=width, source_width=width
+        site = Site(width, width, kernel_size)
+        self.outer, self.outer2 = place_modules(
+            candidate, stage, "outer", own=OWN_ACTIVATION, site=site
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -84,7 +82,7 @@ class ResNet18(Classifier):
 
         in_chans: Channels of the input.
 
-        seed: Of the initial weights, see `draw_weights`.
+        seed: Seed of the initial weights, see `draw_weights`.
 
         drop_rate: Dropout before the head.
 
@@ -95,7 +93,7 @@ class ResNet18(Classifier):
 
     def __init__(
         self,
-        candidate: ResNet18Candidate,
+        candidate: ResNet18Spec,
         *,
         seed: int,
         num_classes: int = 1000,

@@ -7,20 +7,16 @@ equal digests.
 
 from __future__ import annotations
 
-from gmsearch.networks.families import FAMILIES, Candidate, OwnNetwork, TimmSpec, candidate_from
-from gmsearch.networks.gate import (
-    ACTIVATIONS,
-    PLACEMENTS,
-    PRODUCTS,
-    Activation,
-    Gate,
-    Placement,
-    Product,
-)
+from gmsearch.networks.candidate import FAMILIES, Candidate, FamilyRow, identity, plugin_sources
+from gmsearch.networks.cost import cost, is_counted
+from gmsearch.networks.count import Cost
+from gmsearch.networks.families import PLACEMENTS, OwnNetwork, adopted, candidate_from
+from gmsearch.networks.gate import ACTIVATIONS, PRODUCTS, ActivationRow, Gate, ProductRow, Site
 from gmsearch.networks.gmnet import GmNetSpec
 from gmsearch.networks.mobilenetv2 import MobileNetV2Spec
 from gmsearch.networks.presets import PRESETS, PUBLISHED, Published, preset_family
 from gmsearch.networks.resnet18 import ResNet18Spec
+from gmsearch.networks.timm import TimmSpec
 
 __all__ = [
     "ACTIVATIONS",
@@ -29,17 +25,24 @@ __all__ = [
     "PRESETS",
     "PRODUCTS",
     "PUBLISHED",
-    "Activation",
+    "ActivationRow",
     "Candidate",
+    "Cost",
+    "FamilyRow",
     "Gate",
     "GmNetSpec",
     "MobileNetV2Spec",
     "OwnNetwork",
-    "Placement",
-    "Product",
+    "ProductRow",
     "Published",
     "ResNet18Spec",
+    "Site",
     "TimmSpec",
+    "adopted",
     "candidate_from",
+    "cost",
+    "identity",
+    "is_counted",
+    "plugin_sources",
     "preset_family",
 ]

@@ -1,89 +1,131 @@
-"""The families of networks, and a candidate of any of them from plain data."""
+"""The rows of our families, and candidates of any family from plain data."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
+import typing
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from gmsearch.checks import one_of
 from gmsearch.errors import FieldError
-from gmsearch.limits import assign, build, require
-from gmsearch.networks.gate import Gate
+from gmsearch.limits import build, field_errors, normalise, raise_all, require
+from gmsearch.networks import gmnet, mobilenetv2, resnet18
+from gmsearch.networks.candidate import FAMILIES, Candidate, FamilyRow, network_digest
 from gmsearch.networks.gmnet import GmNetSpec
 from gmsearch.networks.mobilenetv2 import MobileNetV2Spec
 from gmsearch.networks.presets import PRESETS, preset_family
 from gmsearch.networks.resnet18 import ResNet18Spec
-from gmsearch.networks.stages import require_rate
-from gmsearch.plain import digest, plain
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class TimmSpec:
-    """Any model of timm by name, so that a front can show what people would pick instead."""
-
-    family: Literal["timm"] = "timm"
-    name: str
-    drop_path_rate: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Check the types; whether timm has the name is known only where timm is loaded."""
-        require(self.family == "timm", "family", f"{self.family!r} is not 'timm'")
-        require(isinstance(self.name, str) and self.name != "", "name", "is empty")
-        require_rate(self.drop_path_rate)
-        assign(self, drop_path_rate=float(self.drop_path_rate))
-
-    def kernel_warnings(self, _resolution: int) -> list[str]:
-        """Return nothing: what a model of timm is made of is not known here."""
-        return []
-
-    @property
-    def digest(self) -> str:
-        """The hash of the canonical form."""
-        return digest(plain(self))
-
+from gmsearch.networks.timm import TimmSpec
 
 OwnNetwork = GmNetSpec | ResNet18Spec | MobileNetV2Spec
 """The families that are built and counted here."""
-Candidate = OwnNetwork | TimmSpec
-FAMILIES: dict[str, type[Candidate]] = {
-    "gmnet": GmNetSpec,
-    "resnet18": ResNet18Spec,
-    "mobilenetv2": MobileNetV2Spec,
-    "timm": TimmSpec,
+
+FAMILIES.update(
+    gmnet=FamilyRow(spec=GmNetSpec, text="GmNet (arXiv 2503.22841)", parts=gmnet.parts),
+    resnet18=FamilyRow(
+        spec=ResNet18Spec, text="ResNet-18 (arXiv 1512.03385)", parts=resnet18.parts
+    ),
+    mobilenetv2=FamilyRow(
+        spec=MobileNetV2Spec, text="MobileNetV2 (arXiv 1801.04381)", parts=mobilenetv2.parts
+    ),
+    timm=FamilyRow(spec=TimmSpec, text="any model of timm, by name", parts=None),
+)
+PLACEMENTS: dict[str, tuple[str, ...]] = {
+    "gmnet": gmnet.PLACES.names,
+    "resnet18": resnet18.PLACES.names,
+    "mobilenetv2": mobilenetv2.PLACES.names,
 }
+"""The places of a gate in each family's block, in the order of the block."""
 
 
 def candidate_from(tree: Mapping[str, Any]) -> Candidate:
-    """Build a candidate from plain data, as `plain` returns it or as a space file's model says.
+    """Return a candidate from plain data, as `plain` returns it or as a space file's model says.
 
-    `preset` names a row of PRESETS whose values stand where the tree gives none, in `gate` too.
+    `preset` names a row of PRESETS, whose values fill in what the tree does not give, in `gate`
+    too.
 
     Raises:
-        FieldError: for an unknown family, preset or key, or a value that cannot be.
+        FieldError: for an unknown family, preset or key, or a value out of its limits; its
+            `errors` lists all of them.
     """
     tree = dict(tree)
     preset = tree.pop("preset", None)
     if preset is not None:
         tree = _with_preset(preset, tree)
-    family = tree.pop("family", "gmnet")
-    one_of(family, tuple(FAMILIES), "family")
-    gate = tree.get("gate")
-    if isinstance(gate, Mapping):
-        try:
-            tree["gate"] = build(Gate, gate)
-        except FieldError as error:
-            raise FieldError(f"gate.{error.path}", error.message) from None
-    built: Candidate = build(FAMILIES[family], tree)
-    return built
+    candidate: Candidate = _built(FAMILIES[str(tree.pop("family", "gmnet"))].spec, tree)
+    return candidate
+
+
+def adopted(cls: type[Any], family: str) -> type[Any]:
+    """Return a plugin's dataclass as the spec of a family.
+
+    It is a frozen subclass with a field `family`, whose values are checked against the limits in
+    their annotations and brought to canonical form before the plugin's own `__post_init__`.
+
+    Args:
+        cls: A frozen dataclass with a method `build(num_classes)`; it may have
+            `kernel_warnings(resolution)`.
+
+        family: The name that a space file gives it.
+    """
+
+    def checked(self: Any) -> None:
+        normalise(self)
+        raise_all(field_errors(self))
+        if hasattr(cls, "__post_init__"):
+            cls.__post_init__(self)
+
+    def no_warnings(_self: Any, _resolution: int) -> list[str]:
+        return []
+
+    return dataclasses.make_dataclass(
+        cls.__name__,
+        [("family", Literal[family], dataclasses.field(default=family, kw_only=True))],
+        bases=(cls,),
+        frozen=True,
+        namespace={
+            "__doc__": cls.__doc__,
+            "__module__": cls.__module__,
+            "__qualname__": cls.__qualname__,
+            "__post_init__": checked,
+            "digest": property(network_digest),
+            "kernel_warnings": getattr(cls, "kernel_warnings", no_warnings),
+        },
+    )
+
+
+def _built(cls: type, tree: Mapping[str, Any]) -> Any:
+    """Return an instance of a dataclass, its fields that are dataclasses built from mappings."""
+    values, errors = dict(tree), []
+    for name, inner in _subtrees(cls).items():
+        if isinstance(values.get(name), Mapping):
+            try:
+                values[name] = build(inner, values[name])
+            except FieldError as error:
+                errors += [FieldError(f"{name}.{e.path}", e.message) for e in error.errors]
+                del values[name]  # a default in its place, so that the other fields are checked
+    try:
+        instance = build(cls, values)
+    except FieldError as error:
+        raise_all([*error.errors, *errors])
+    raise_all(errors)
+    return instance
+
+
+@functools.cache
+def _subtrees(cls: type) -> dict[str, type[Any]]:
+    """Return the fields of a dataclass that are dataclasses themselves."""
+    hints = typing.get_type_hints(cls)
+    names = (field.name for field in dataclasses.fields(cls))
+    return {name: hints[name] for name in names if dataclasses.is_dataclass(hints[name])}
 
 
 def _with_preset(preset: Any, tree: dict[str, Any]) -> dict[str, Any]:
-    one_of(preset, tuple(PRESETS), "preset")
+    row = PRESETS[str(preset)]
     family = preset_family(preset)
     asked = tree.get("family", family)
     require(asked == family, "preset", f"{preset} is a {family}, not a {asked}")
-    row = PRESETS[preset]
     gate = tree.get("gate")
     if isinstance(gate, Mapping):
         tree["gate"] = {**row.get("gate", {}), **gate}

@@ -1,172 +1,201 @@
-"""The gate of a block: kind, activation, place, stages; what of it a network makes one."""
+"""The gate of a block: activations and products by name, and the gate as plain data.
+
+How torch computes the rows of the two tables is in `gmsearch.models.gate`.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Literal, NamedTuple
 
-from gmsearch.checks import is_int, one_of
-from gmsearch.limits import assign, require
+from gmsearch.limits import Count, Length, OddKernel, OneOf, assign, check, normalise
+from gmsearch.networks.count import Part, part
+from gmsearch.networks.layers import conv, pool
+from gmsearch.tables import Table
 
-Product = Literal["none", "self", "ln", "dw", "fc", "split", "pool"]
-Activation = Literal[
-    "identity",
-    "relu",
-    "relu6",
-    "leaky_relu",
-    "gelu",
-    "silu",
-    "hardswish",
-    "sigmoid",
-    "tanh",
-    "softplus",
-    "mish",
-    "squared_relu",
-]
-Placement = Literal["input", "expand", "output", "inner", "outer", "depthwise", "both", "default"]
-PRODUCTS: tuple[str, ...] = get_args(Product)
-ACTIVATIONS: tuple[str, ...] = get_args(Activation)
-PLACEMENTS: dict[str, tuple[Placement, ...]] = {
-    "gmnet": ("input", "expand", "output"),
-    "resnet18": ("inner", "outer"),
-    "mobilenetv2": ("expand", "depthwise"),
-}
-"""The places of each family's block, in the order of the block."""
+_KERNEL_SIZE = 3
 
-_DEFAULT_PLACE: dict[str, Placement] = {
-    "gmnet": "expand",
-    "resnet18": "inner",
-    "mobilenetv2": "expand",
-}
-# A gate of a tensor with itself is an activation: these two have names of their own.
-_SELF_AS_ACTIVATION = {"sigmoid": "silu", "relu": "squared_relu"}
-_KERNEL_PRODUCTS = ("dw", "pool")
-_GATE_KERNEL = 3
+
+class Site(NamedTuple):
+    """Shapes at one place of a block."""
+
+    width: int
+    """Channels of the gated tensor."""
+    source_width: int
+    """Channels of the tensor that the layer before the place reads."""
+    kernel_size: int
+    """Kernel of the second factor."""
+    stride: int = 1
+    """Stride of the layer before the place."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ActivationRow:
+    """An activation without torch."""
+
+    text: str
+    steps: int | None = 1
+    """Elementwise operations per element; None where they are measured."""
+    times_self: str | None = None
+    """The activation h -> activation(h) * h, where it has a name of its own."""
+    build: Callable[[], Any] | None = None
+    """Constructor of a plugin's torch module; None for ours."""
+    source: str | None = None
+    """SHA-256 of the plugin file that defines it; None for ours."""
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether its cost is known without running it."""
+        return self.steps is not None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class ProductRow:
+    """A second factor phi without torch."""
+
+    text: str
+    count: Callable[[Site, int], Part] | None
+    """Cost of phi at a site whose map has so many pixels a side, without the multiplication by
+    it; None where it is measured."""
+    kernel: bool = False
+    """Whether phi has a kernel, of `Gate.kernel_size`."""
+    reads: Literal["tensor", "source"] = "tensor"
+    """What phi is computed from: the gated tensor, or the one that the layer before reads."""
+    has_moments: bool = True
+    """Whether `gain: unit_variance` knows the moments of phi."""
+    build: Callable[[Site], Any] | None = None
+    """Constructor of a plugin's torch module; None for ours."""
+    source: str | None = None
+    """SHA-256 of the plugin file that defines it; None for ours."""
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether its cost is known without running it."""
+        return self.count is not None
+
+
+def _free(_site: Site, _side: int) -> Part:
+    return Part()
+
+
+def _layer_norm(site: Site, side: int) -> Part:
+    return part("norm", params=2 * site.width, flops=5 * site.width * side**2)
+
+
+def _depthwise(site: Site, side: int) -> Part:
+    return conv(site.width, site.width, site.kernel_size, side, site.width)
+
+
+def _pointwise(site: Site, side: int) -> Part:
+    return conv(site.width, site.width, 1, side)
+
+
+def _expansion(site: Site, side: int) -> Part:
+    return conv(site.source_width, site.width, 1, side)
+
+
+def _pool(site: Site, side: int) -> Part:
+    return pool(site.width, site.kernel_size, side)
+
+
+ACTIVATIONS = Table(
+    "activation",
+    {
+        "identity": ActivationRow(text="h", steps=0),
+        "relu": ActivationRow(text="max(h, 0)", times_self="squared_relu"),
+        "relu6": ActivationRow(text="min(max(h, 0), 6)"),
+        "leaky_relu": ActivationRow(text="h, times 0.01 where negative"),
+        "gelu": ActivationRow(text="h times the normal distribution function of h"),
+        "silu": ActivationRow(text="h times sigmoid(h)"),
+        "hardswish": ActivationRow(text="h times min(max(h + 3, 0), 6) / 6"),
+        "sigmoid": ActivationRow(text="1 / (1 + exp(-h))", times_self="silu"),
+        "tanh": ActivationRow(text="tanh(h)"),
+        "softplus": ActivationRow(text="log(1 + exp(h))"),
+        "mish": ActivationRow(text="h times tanh(softplus(h))"),
+        "squared_relu": ActivationRow(text="max(h, 0) squared", steps=2),
+    },
+)
+PRODUCTS = Table(
+    "product",
+    {
+        "none": ProductRow(text="1: the plain activation", count=_free),
+        "self": ProductRow(text="h", count=_free),
+        "ln": ProductRow(text="LayerNorm of h over the channels", count=_layer_norm),
+        "dw": ProductRow(text="depthwise convolution of h", count=_depthwise, kernel=True),
+        "fc": ProductRow(text="1x1 convolution of h, with bias", count=_pointwise),
+        "split": ProductRow(
+            text="second 1x1 convolution of the tensor that the layer before reads",
+            count=_expansion,
+            reads="source",
+        ),
+        "pool": ProductRow(text="average pooling of h", count=_pool, kernel=True),
+    },
+)
+PLACES: Table[str] = Table(
+    "placement",
+    {
+        "input": "gmnet: after the first depthwise convolution",
+        "expand": "gmnet and mobilenetv2: on the expanded tensor",
+        "output": "gmnet: before the second depthwise convolution",
+        "inner": "resnet18: after the first norm",
+        "outer": "resnet18: after the residual sum",
+        "depthwise": "mobilenetv2: after the depthwise convolution",
+        "both": "the two places of a resnet18 or mobilenetv2",
+        "default": "expand in gmnet and mobilenetv2, inner in resnet18",
+    },
+)
+
+Activation = Annotated[str, OneOf(ACTIVATIONS)]
+Product = Annotated[str, OneOf(PRODUCTS)]
+Placement = Annotated[str, OneOf(PLACES)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Gate:
-    """The gate h -> activation(h) * second(h) of every block; `product` names `second`."""
+    """The gate h -> activation(h) * phi(h) of every block; `product` names phi."""
 
     product: Product = "self"
     """Second factor: none 1, self h, ln LayerNorm, dw depthwise conv, fc 1x1 conv, split a second
-    convolution of the tensor the layer before has read, pool average pooling."""
+    convolution of the tensor that the layer before reads, pool average pooling."""
 
     activation: Activation = "relu6"
     """First factor; also the plain activation where a block has no product."""
 
-    placement: tuple[Placement, ...] = ("default",)
+    placement: Annotated[tuple[Placement, ...], Length(least=1)] = ("default",)
     """Where in the block. gmnet: input (after the first depthwise), expand (on the expanded
     tensor, the default), output (before the second depthwise). resnet18: inner (after the first
     norm, the default), outer (after the residual sum). mobilenetv2: expand (the default),
     depthwise. both: the two of a resnet18 or mobilenetv2."""
 
-    stages: Literal["all"] | tuple[int, ...] = "all"
-    """The stages that are gated, from 0; the others take the plain activation."""
+    stages: Literal["all"] | tuple[Count, ...] = "all"
+    """Indices of the gated stages, from 0; the others have the plain activation."""
 
-    kernel_size: int = _GATE_KERNEL
+    kernel_size: OddKernel = _KERNEL_SIZE
     """Kernel of the second factor of `dw` and `pool`, odd."""
 
     def __post_init__(self) -> None:
         """Check the values and bring them to canonical form, as far as one gate alone can."""
-        one_of(self.product, PRODUCTS, "product")
-        one_of(self.activation, ACTIVATIONS, "activation")
-        placement = (self.placement,) if isinstance(self.placement, str) else self.placement
-        require(len(placement) > 0, "placement", "is empty; name at least one place")
-        for place in placement:
-            one_of(place, get_args(Placement), "placement")
-        require(
-            is_int(self.kernel_size) and self.kernel_size > 0 and self.kernel_size % 2 == 1,
-            "kernel_size",
-            f"{self.kernel_size!r} is not a positive odd integer",
-        )
-        stages = self.stages
-        if stages != "all":
-            require(
-                isinstance(stages, (tuple, list)) and all(is_int(s) and s >= 0 for s in stages),
-                "stages",
-                f"{stages!r} is neither 'all' nor a list of stage indices from 0",
-            )
-            stages = tuple(sorted(set(stages)))
-        product = "none" if stages == () else self.product
+        normalise(self)
+        check(self)
+        stages = self.stages if self.stages == "all" else tuple(sorted(set(self.stages)))
+        product = self.product if stages else "none"
         assign(
             self,
             product=product,
-            placement=tuple(placement),
             stages="all" if product == "none" else stages,
-            kernel_size=self.kernel_size if product in _KERNEL_PRODUCTS else _GATE_KERNEL,
+            kernel_size=self.kernel_size if PRODUCTS[product].kernel else _KERNEL_SIZE,
         )
 
-    def product_in(self, stage: int) -> Product:
-        """Return the product of the blocks of one stage; `none` where the gate is kept out."""
+    def product_in(self, stage: int) -> str:
+        """Return the product in the blocks of one stage; `none` where they are not gated."""
         return self.product if self.stages == "all" or stage in self.stages else "none"
 
+    def kernel_in(self, stage: int) -> int | None:
+        """Return the kernel of the second factor in one stage; None where it has none."""
+        return self.kernel_size if PRODUCTS[self.product_in(stage)].kernel else None
 
-def gate_of_gmnet(gate: Gate, n_stages: int) -> Gate:
-    """Return the gate as a GmNet of so many stages has it, equal networks made one.
-
-    An activation stands at `expand` whether it is gated or not, and nowhere else alone.
-    """
-    gate = _placed(gate, "gmnet", n_stages)
-    if gate.product == "none":
-        return dataclasses.replace(gate, placement=("expand",))
-    if gate.stages == tuple(range(n_stages)):
-        gate = dataclasses.replace(gate, stages="all")
-    alone = gate.placement == ("expand",) and gate.stages == "all"
-    return _without_self(gate) if alone else gate
-
-
-def gate_of_classic(
-    gate: Gate, family: str, places: Sequence[Sequence[str]], own: Activation
-) -> Gate:
-    """Return the gate as a ResNet-18 or MobileNetV2 has it, equal networks made one.
-
-    At the places the gate names stands its activation, multiplied in the stages it names; at
-    the others the family's own.
-
-    Args:
-        gate: As given.
-
-        family: Whose places it may name.
-
-        places: The places that the blocks of each stage have.
-
-        own: The family's activation.
-    """
-    gate = _placed(gate, family, len(places))
-    untouched = Gate(product="none", activation=own, placement=(_DEFAULT_PLACE[family],))
-    there = tuple(p for p in gate.placement if any(p in stage for stage in places))
-    if not there:
-        return untouched
-    gate = dataclasses.replace(gate, placement=there)
-    if gate.stages != "all":
-        open_to_it = [s for s, stage in enumerate(places) if set(there) & set(stage)]
-        gated = tuple(s for s in gate.stages if s in open_to_it)
-        gate = dataclasses.replace(gate, stages="all" if gated == tuple(open_to_it) else gated)
-    if gate.stages == "all":
-        gate = _without_self(gate)
-    return untouched if (gate.product, gate.activation) == ("none", own) else gate
-
-
-def _placed(gate: Gate, family: str, n_stages: int) -> Gate:
-    """Return the gate with its places named in the block's order; check them and the stages."""
-    known = PLACEMENTS[family]
-    given = gate.placement
-    if given == ("default",):
-        given = (_DEFAULT_PLACE[family],)
-    elif given == ("both",) and len(known) == 2:
-        given = known
-    for place in given:
-        one_of(place, known, "gate.placement")
-    outside = [] if gate.stages == "all" else [s for s in gate.stages if s >= n_stages]
-    require(not outside, "gate.stages", f"{outside} are beyond the last stage, {n_stages - 1}")
-    return dataclasses.replace(gate, placement=tuple(p for p in known if p in given))
-
-
-def _without_self(gate: Gate) -> Gate:
-    """Return a gate that is an activation by another name under that name."""
-    if gate.product == "self" and gate.activation in _SELF_AS_ACTIVATION:
-        activation: Any = _SELF_AS_ACTIVATION[gate.activation]
-        return dataclasses.replace(gate, product="none", activation=activation)
-    return gate
+    def rows(self) -> Iterator[tuple[str, ActivationRow | ProductRow]]:
+        """Yield the two rows of the gate under `activation:NAME` and `product:NAME`."""
+        yield f"activation:{self.activation}", ACTIVATIONS[self.activation]
+        yield f"product:{self.product}", PRODUCTS[self.product]

@@ -1,22 +1,35 @@
-"""GmNet as plain data."""
+"""GmNet as plain data, and its cost in closed form."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from functools import lru_cache
+from typing import Annotated, Literal, NamedTuple
 
-from gmsearch.checks import is_number
-from gmsearch.limits import assign, require
-from gmsearch.networks.gate import Gate, gate_of_gmnet
+from gmsearch.limits import (
+    Length,
+    OddKernel,
+    Positive,
+    PositiveNumber,
+    Share,
+    assign,
+    normalise,
+    raise_all,
+)
+from gmsearch.networks.candidate import network_digest
+from gmsearch.networks.count import Part, part, repeated, together
+from gmsearch.networks.gate import Gate
+from gmsearch.networks.layers import batch_norm, conv, elementwise, pooled_linear
+from gmsearch.networks.places import Place, Places, canonical_gate, count_place, without_self
 from gmsearch.networks.stages import (
     halved,
-    kernels_of,
-    larger_than_map,
-    per_stage,
-    require_shared,
-    stages_of,
+    kernel_warnings,
+    network_errors,
+    ratio_errors,
+    spread,
 )
-from gmsearch.plain import digest, plain
+
+PLACES = Places(("input", "expand", "output"), default="expand")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,28 +38,28 @@ class GmNetSpec:
 
     family: Literal["gmnet"] = "gmnet"
 
-    widths: tuple[int, ...]
+    widths: Annotated[tuple[Positive, ...], Length(least=1)]
     """Channels per stage; its length is the number of stages."""
 
-    depths: tuple[int, ...]
+    depths: Annotated[tuple[Positive, ...], Length(least=1)]
     """Blocks per stage, at least one each."""
 
-    mlp_ratio: tuple[float, ...] = (4.0,)
+    mlp_ratio: tuple[PositiveNumber, ...] = (4.0,)
     """Expansion of the 1x1 convolutions; one number, or one per stage."""
 
-    kernel_size: tuple[int, ...] = (7,)
+    kernel_size: tuple[OddKernel, ...] = (7,)
     """Kernel of the two depthwise convolutions; one odd integer, or one per stage."""
 
     stem: Literal["imagenet", "cifar"] = "imagenet"
     """Stride of the stem: imagenet 2 (as released), cifar 1."""
 
-    stem_width: int = 32
+    stem_width: Positive = 32
     gate: Gate = dataclasses.field(default_factory=Gate)
 
-    layer_scale: float | None = 1e-6
+    layer_scale: PositiveNumber | None = 1e-6
     """Start of the per-channel scale of every block, as released; none for no scale."""
 
-    drop_path_rate: float = 0.0
+    drop_path_rate: Share = 0.0
     """Stochastic depth, linear from 0 to this over the blocks."""
 
     init: Literal["release", "timm"] = "release"
@@ -58,32 +71,15 @@ class GmNetSpec:
 
     def __post_init__(self) -> None:
         """Check the values against each other and bring them to canonical form."""
-        require(self.family == "gmnet", "family", f"{self.family!r} is not 'gmnet'")
-        widths, depths = stages_of(self.widths, self.depths)
-        n = len(widths)
-        ratios = per_stage(self.mlp_ratio, n, "mlp_ratio")
-        for ratio, width in zip(ratios, widths, strict=True):
-            require(
-                is_number(ratio) and int(ratio * width) >= 1,
-                "mlp_ratio",
-                f"{ratio!r} times width {width} leaves no channel",
-            )
-        kernels = kernels_of(self.kernel_size, n)
-        require(
-            self.layer_scale is None or (is_number(self.layer_scale) and self.layer_scale > 0),
-            "layer_scale",
-            f"{self.layer_scale!r} is neither a positive number nor none",
-        )
-        require_shared(self, ("release", "timm"))
+        normalise(self)
+        errors = network_errors(self, PLACES, per_stage=("mlp_ratio", "kernel_size"))
+        raise_all([*errors, *ratio_errors(self.mlp_ratio, self.widths, errors)])
+        n_stages = len(self.widths)
         assign(
             self,
-            widths=widths,
-            depths=depths,
-            mlp_ratio=tuple(float(r) for r in ratios),
-            kernel_size=kernels,
-            gate=gate_of_gmnet(self.gate, n),
-            layer_scale=None if self.layer_scale is None else float(self.layer_scale),
-            drop_path_rate=float(self.drop_path_rate),
+            mlp_ratio=spread(self.mlp_ratio, n_stages),
+            kernel_size=spread(self.kernel_size, n_stages),
+            gate=_canonical(self.gate, n_stages),
         )
 
     def hidden_width(self, stage: int) -> int:
@@ -93,15 +89,108 @@ class GmNetSpec:
     def kernel_warnings(self, resolution: int) -> list[str]:
         """Return a line for every kernel that is larger than the map it works on."""
         side = halved(resolution) if self.stem == "imagenet" else resolution
-        kernels = []
-        for stage, kernel_size in enumerate(self.kernel_size):
-            side = halved(side)
-            kernels.append((f"stage {stage}", kernel_size, side))
-            if self.gate.product_in(stage) in ("dw", "pool"):
-                kernels.append((f"gate of stage {stage}", self.gate.kernel_size, side))
-        return larger_than_map(kernels)
+        sides = [side := halved(side) for _ in self.widths]
+        return kernel_warnings(self.gate, self.kernel_size, sides)
 
     @property
     def digest(self) -> str:
         """The hash of the canonical form."""
-        return digest(plain(self))
+        return network_digest(self)
+
+
+def _canonical(gate: Gate, n_stages: int) -> Gate:
+    """Return the gate as a GmNet has it, in one form for equal networks.
+
+    `expand` has an activation, gated or not; the other places have none without a gate.
+    """
+    gate = canonical_gate(gate, PLACES)
+    if gate.product == "none":
+        in_place = gate.placement == ("expand",)
+        return gate if in_place else dataclasses.replace(gate, placement=("expand",))
+    if gate.stages == tuple(range(n_stages)):
+        gate = dataclasses.replace(gate, stages="all")
+    alone = gate.placement == ("expand",) and gate.stages == "all"
+    return without_self(gate) if alone else gate
+
+
+class _Variant(NamedTuple):
+    """What the blocks of a network compute between their convolutions."""
+
+    activation: str
+    placement: tuple[str, ...]
+    kernel_size: int
+    """Kernel of the second factor."""
+    gain: bool
+    layer_scale: bool
+
+
+def parts(network: GmNetSpec, num_classes: int, resolution: int, in_chans: int) -> list[Part]:
+    """Return the costs of stem, stages and head."""
+    side = halved(resolution) if network.stem == "imagenet" else resolution
+    width = network.stem_width
+    counted = [_stem(in_chans, width, side)]
+    gate, ratios, kernels = network.gate, network.mlp_ratio, network.kernel_size
+    variant = _Variant(
+        gate.activation,
+        gate.placement,
+        gate.kernel_size,
+        network.gain != "none",
+        network.layer_scale is not None,
+    )
+    for stage, depth in enumerate(network.depths):
+        before, width, side = width, network.widths[stage], halved(side)
+        shape = before, width, ratios[stage], kernels[stage], side
+        counted.append(_stage(depth, shape, gate.product_in(stage), variant))
+    counted.append(_head(width, num_classes, side))
+    return counted
+
+
+@lru_cache(maxsize=2**16)
+def _stem(in_chans: int, width: int, side: int) -> Part:
+    return together(_normed(in_chans, width, side), elementwise("activation", width, side))
+
+
+@lru_cache(maxsize=2**16)
+def _head(width: int, num_classes: int, side: int) -> Part:
+    return together(batch_norm(width, side), pooled_linear(width, num_classes, side))
+
+
+@lru_cache(maxsize=2**16)
+def _stage(
+    depth: int, shape: tuple[int, int, float, int, int], product: str, variant: _Variant
+) -> Part:
+    before, width, ratio, kernel_size, side = shape
+    block = _block((width, int(ratio * width), kernel_size, side), product, variant)
+    return together(_normed(before, width, side), repeated(block, depth))
+
+
+def _normed(in_chans: int, out_chans: int, side: int) -> Part:
+    return together(conv(in_chans, out_chans, 3, side), batch_norm(out_chans, side))
+
+
+@lru_cache(maxsize=2**16)
+def _block(shape: tuple[int, int, int, int], product: str, variant: _Variant) -> Part:
+    width, hidden, kernel_size, side = shape
+
+    def at(name: str, place_width: int, source_width: int) -> Part:
+        here = product if name in variant.placement else "none"
+        if here == "none" and name != "expand":
+            return Part()
+        place = Place(variant.activation, here, variant.kernel_size, variant.gain)
+        return count_place(place, place_width, source_width, side)
+
+    depthwise = conv(width, width, kernel_size, side, width)
+    return together(
+        depthwise,
+        batch_norm(width, side),
+        at("input", width, width),
+        conv(width, hidden, 1, side),
+        at("expand", hidden, width),
+        conv(hidden, width, 1, side),
+        batch_norm(width, side),
+        at("output", width, hidden),
+        depthwise,
+        part("layer_scale", params=width * variant.layer_scale),
+        elementwise("multiply", width, side, int(variant.layer_scale)),
+        elementwise("add", width, side),
+    )

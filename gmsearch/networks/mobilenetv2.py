@@ -1,23 +1,38 @@
-"""MobileNetV2 as plain data, the gate free in kind and place."""
+"""MobileNetV2 as plain data, its gate free in kind and place, and its cost in closed form."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from functools import lru_cache
+from typing import Annotated, Literal
 
-from gmsearch.checks import is_number
-from gmsearch.limits import assign, require
-from gmsearch.networks.gate import Gate, Placement, gate_of_classic
+from gmsearch.errors import FieldError
+from gmsearch.limits import (
+    Length,
+    OddKernel,
+    Positive,
+    PositiveNumber,
+    Share,
+    assign,
+    normalise,
+    raise_all,
+)
+from gmsearch.networks.candidate import network_digest
+from gmsearch.networks.count import Part, repeated, together
+from gmsearch.networks.gate import Gate
+from gmsearch.networks.layers import batch_norm, conv, elementwise, pooled_linear
+from gmsearch.networks.places import Place, Places, classic_gate, classic_places, count_place
 from gmsearch.networks.stages import (
     halved,
-    kernels_of,
-    larger_than_map,
-    per_stage,
-    require_positive,
-    require_shared,
-    stages_of,
+    kernel_warnings,
+    network_errors,
+    ratio_errors,
+    spread,
 )
-from gmsearch.plain import digest, plain
+
+PLACES = Places(("expand", "depthwise"), default="expand")
+OWN_ACTIVATION = "relu6"
+"""The activation of stem and head, and of the places that the gate does not name."""
 
 _STRIDES = (1, 2, 2, 2, 1, 2, 1)
 
@@ -31,33 +46,33 @@ class MobileNetV2Spec:
 
     family: Literal["mobilenetv2"] = "mobilenetv2"
 
-    widths: tuple[int, ...] = (16, 24, 32, 64, 96, 160, 320)
+    widths: Annotated[tuple[Positive, ...], Length(least=1)] = (16, 24, 32, 64, 96, 160, 320)
     """Channels of each of the seven stages."""
 
-    depths: tuple[int, ...] = (1, 2, 3, 4, 3, 3, 1)
+    depths: Annotated[tuple[Positive, ...], Length(least=1)] = (1, 2, 3, 4, 3, 3, 1)
     """Blocks of each of the seven stages, at least one."""
 
-    mlp_ratio: tuple[float, ...] = (1.0, 6.0, 6.0, 6.0, 6.0, 6.0, 6.0)
+    mlp_ratio: tuple[PositiveNumber, ...] = (1.0, 6.0, 6.0, 6.0, 6.0, 6.0, 6.0)
     """Expansion of a block's input; one number, or one per stage. 1 leaves the expansion out, and
     with it the place `expand`."""
 
-    kernel_size: tuple[int, ...] = (3,)
+    kernel_size: tuple[OddKernel, ...] = (3,)
     """Kernel of the depthwise convolution; one odd integer, or one per stage."""
 
     stem: Literal["imagenet", "cifar"] = "imagenet"
     """imagenet: stem and second stage of stride 2; cifar: both of stride 1."""
 
-    stem_width: int = 32
+    stem_width: Positive = 32
 
-    head_width: int = 1280
+    head_width: Positive = 1280
     """Channels of the 1x1 convolution before the pool."""
 
     gate: Gate = dataclasses.field(
         default_factory=lambda: Gate(product="none", activation="relu6", placement=("expand",))
     )
-    """None in the network as published. A gate that is written has the gate's own defaults."""
+    """No gate by default, as published. A gate that is written has the gate's own defaults."""
 
-    drop_path_rate: float = 0.0
+    drop_path_rate: Share = 0.0
     """Stochastic depth, linear from 0 to this over the blocks; acts in those with a shortcut."""
 
     init: Literal["kaiming", "release", "timm"] = "kaiming"
@@ -70,35 +85,25 @@ class MobileNetV2Spec:
 
     def __post_init__(self) -> None:
         """Check the values against each other and bring them to canonical form."""
-        require(self.family == "mobilenetv2", "family", f"{self.family!r} is not 'mobilenetv2'")
-        widths, depths = stages_of(self.widths, self.depths)
+        normalise(self)
         n = len(_STRIDES)
-        require(len(widths) == n, "widths", f"has {len(widths)} stages; a MobileNetV2 has {n}")
-        require_shared(self, ("kaiming", "release", "timm"))
-        ratios = per_stage(self.mlp_ratio, n, "mlp_ratio")
-        for ratio, before, width in zip(ratios, (self.stem_width, *widths), widths, strict=False):
-            require(
-                is_number(ratio) and int(ratio * min(before, width)) >= 1,
-                "mlp_ratio",
-                f"{ratio!r} times width {min(before, width)} leaves no channel",
-            )
-        require_positive(self.head_width, "head_width")
-        assign(
-            self,
-            widths=widths,
-            depths=depths,
-            mlp_ratio=tuple(float(r) for r in ratios),
-            kernel_size=kernels_of(self.kernel_size, n),
-            drop_path_rate=float(self.drop_path_rate),
-        )
-        places = [self.places(stage) for stage in range(n)]
-        assign(self, gate=gate_of_classic(self.gate, "mobilenetv2", places, "relu6"))
+        errors = network_errors(self, PLACES, n_stages=n, per_stage=("mlp_ratio", "kernel_size"))
+        if len(self.widths) != n:
+            message = f"has {len(self.widths)} stages; a MobileNetV2 has {n}"
+            errors.insert(0, FieldError("widths", message))
+        if "stem_width" not in {error.path for error in errors}:
+            narrowest = [*map(min, (self.stem_width, *self.widths), self.widths)]
+            errors += ratio_errors(self.mlp_ratio, narrowest, errors)
+        raise_all(errors)
+        assign(self, mlp_ratio=spread(self.mlp_ratio, n), kernel_size=spread(self.kernel_size, n))
+        by_stage = [self.places(stage) for stage in range(n)]
+        assign(self, gate=classic_gate(self.gate, PLACES, by_stage, OWN_ACTIVATION))
 
     def stride(self, stage: int) -> int:
         """Return the stride of the first block of a stage."""
         return 1 if self.stem == "cifar" and stage == 1 else _STRIDES[stage]
 
-    def places(self, stage: int) -> tuple[Placement, ...]:
+    def places(self, stage: int) -> tuple[str, ...]:
         """Return the places of a gate in the blocks of one stage."""
         return ("depthwise",) if self.mlp_ratio[stage] == 1 else ("expand", "depthwise")
 
@@ -115,15 +120,88 @@ class MobileNetV2Spec:
     def kernel_warnings(self, resolution: int) -> list[str]:
         """Return a line for every kernel that is larger than the map it works on."""
         side = halved(resolution) if self.stem == "imagenet" else resolution
-        kernels = []
-        for stage, kernel_size in enumerate(self.kernel_size):
-            side = halved(side) if self.stride(stage) == 2 else side
-            kernels.append((f"stage {stage}", kernel_size, side))
-            if self.gate.product_in(stage) in ("dw", "pool"):
-                kernels.append((f"gate of stage {stage}", self.gate.kernel_size, side))
-        return larger_than_map(kernels)
+        sides = [
+            side := halved(side) if self.stride(stage) == 2 else side
+            for stage in range(len(self.widths))
+        ]
+        return kernel_warnings(self.gate, self.kernel_size, sides)
 
     @property
     def digest(self) -> str:
         """The hash of the canonical form."""
-        return digest(plain(self))
+        return network_digest(self)
+
+
+def parts(
+    network: MobileNetV2Spec, num_classes: int, resolution: int, in_chans: int
+) -> list[Part]:
+    """Return the costs of stem, stages and head."""
+    gate, gain = network.gate, network.gain != "none"
+    side = halved(resolution) if network.stem == "imagenet" else resolution
+    width = network.stem_width
+    counted = [_normed(in_chans, width, 3, side)]
+    gated, ungated = classic_places(gate, OWN_ACTIVATION, PLACES.names, gain=gain)
+    for stage, depth in enumerate(network.depths):
+        before, width = width, network.widths[stage]
+        places = ungated if gate.product_in(stage) == "none" else gated
+        shape = before, width, network.mlp_ratio[stage], network.kernel_size[stage]
+        counted.append(_stage(depth, shape, network.stride(stage), side, places))
+        side = halved(side) if network.stride(stage) == 2 else side
+    counted.append(_normed(width, network.head_width, 1, side))
+    counted.append(pooled_linear(network.head_width, num_classes, side))
+    return counted
+
+
+@lru_cache(maxsize=2**16)
+def _normed(in_chans: int, out_chans: int, kernel_size: int, side: int) -> Part:
+    return together(
+        conv(in_chans, out_chans, kernel_size, side, bias=False),
+        batch_norm(out_chans, side),
+        elementwise("activation", out_chans, side),
+    )
+
+
+@lru_cache(maxsize=2**16)
+def _stage(
+    depth: int,
+    shape: tuple[int, int, float, int],
+    stride: int,
+    reads: int,
+    places: tuple[Place, ...],
+) -> Part:
+    """Count the blocks of a stage, the first of which reads a map of `reads` pixels a side."""
+    before, width, *_ = shape
+    side = halved(reads) if stride == 2 else reads
+    first = _block(before, shape[1:], reads, side, places)
+    later = _block(width, shape[1:], side, side, places)
+    shortcut = elementwise("add", width, side)
+    if stride == 1 and before == width:
+        first = together(first, shortcut)
+    return together(first, repeated(together(later, shortcut), depth - 1))
+
+
+@lru_cache(maxsize=2**16)
+def _block(
+    before: int,
+    shape: tuple[int, float, int],
+    reads: int,
+    side: int,
+    places: tuple[Place, ...],
+) -> Part:
+    """Count an inverted residual without its shortcut; a ratio of 1 leaves the expansion out."""
+    width, ratio, kernel_size = shape
+    expand, depthwise = places
+    hidden = int(ratio * before)
+    expansion = [
+        conv(before, hidden, 1, reads, bias=False),
+        batch_norm(hidden, reads),
+        count_place(expand, hidden, before, reads),
+    ]
+    return together(
+        *(() if ratio == 1 else expansion),
+        conv(hidden, hidden, kernel_size, side, hidden, bias=False),
+        batch_norm(hidden, side),
+        count_place(depthwise, hidden, hidden, side),
+        conv(hidden, width, 1, side, bias=False),
+        batch_norm(width, side),
+    )

@@ -13,24 +13,29 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from gmsearch.tables import Table
+
 _EWP = {"product": "self", "activation": "identity"}
 _GATE_RELU6 = {"product": "self", "activation": "relu6"}
 _GATE_GELU = {"product": "self", "activation": "gelu"}
 
-PRESETS: dict[str, dict[str, Any]] = {
-    "gmnet_s1": {"widths": (40, 80, 160, 320), "depths": (2, 2, 8, 2), "mlp_ratio": 3},
-    "gmnet_s2": {"widths": (48, 96, 192, 384), "depths": (2, 2, 8, 3), "mlp_ratio": 3},
-    "gmnet_s3": {"widths": (48, 96, 192, 384), "depths": (3, 3, 8, 3), "mlp_ratio": 4},
-    "gmnet_s4": {"widths": (72, 144, 288, 576), "depths": (3, 3, 8, 3), "mlp_ratio": 4},
-    "res18": {"family": "resnet18", "gate": {"product": "none", "activation": "relu"}},
-    "res18_ewp": {"family": "resnet18", "gate": _EWP},
-    "res18_gate_relu6": {"family": "resnet18", "gate": _GATE_RELU6},
-    "res18_gate_gelu": {"family": "resnet18", "gate": _GATE_GELU},
-    "mobilenetv2": {"family": "mobilenetv2", "gate": {"product": "none"}},
-    "mobilenetv2_ewp": {"family": "mobilenetv2", "gate": _EWP},
-    "mobilenetv2_gate_relu6": {"family": "mobilenetv2", "gate": _GATE_RELU6},
-    "mobilenetv2_gate_gelu": {"family": "mobilenetv2", "gate": _GATE_GELU},
-}
+PRESETS: Table[dict[str, Any]] = Table(
+    "preset",
+    {
+        "gmnet_s1": {"widths": (40, 80, 160, 320), "depths": (2, 2, 8, 2), "mlp_ratio": 3},
+        "gmnet_s2": {"widths": (48, 96, 192, 384), "depths": (2, 2, 8, 3), "mlp_ratio": 3},
+        "gmnet_s3": {"widths": (48, 96, 192, 384), "depths": (3, 3, 8, 3), "mlp_ratio": 4},
+        "gmnet_s4": {"widths": (72, 144, 288, 576), "depths": (3, 3, 8, 3), "mlp_ratio": 4},
+        "res18": {"family": "resnet18", "gate": {"product": "none", "activation": "relu"}},
+        "res18_ewp": {"family": "resnet18", "gate": _EWP},
+        "res18_gate_relu6": {"family": "resnet18", "gate": _GATE_RELU6},
+        "res18_gate_gelu": {"family": "resnet18", "gate": _GATE_GELU},
+        "mobilenetv2": {"family": "mobilenetv2", "gate": {"product": "none"}},
+        "mobilenetv2_ewp": {"family": "mobilenetv2", "gate": _EWP},
+        "mobilenetv2_gate_relu6": {"family": "mobilenetv2", "gate": _GATE_RELU6},
+        "mobilenetv2_gate_gelu": {"family": "mobilenetv2", "gate": _GATE_GELU},
+    },
+)
 """Rows of values by name; a row without `family` is a GmNet."""
 
 

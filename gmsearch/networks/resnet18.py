@@ -1,14 +1,23 @@
-"""ResNet-18 as plain data, the gate free in kind and place."""
+"""ResNet-18 as plain data, its gate free in kind and place, and its cost in closed form."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Literal
+from functools import lru_cache
+from typing import Annotated, Literal
 
-from gmsearch.limits import assign, require
-from gmsearch.networks.gate import PLACEMENTS, Gate, gate_of_classic
-from gmsearch.networks.stages import halved, larger_than_map, require_shared, stages_of
-from gmsearch.plain import digest, plain
+from gmsearch.errors import FieldError
+from gmsearch.limits import Length, Positive, Share, assign, normalise, raise_all
+from gmsearch.networks.candidate import network_digest
+from gmsearch.networks.count import Part, repeated, together
+from gmsearch.networks.gate import Gate
+from gmsearch.networks.layers import batch_norm, conv, elementwise, pool, pooled_linear
+from gmsearch.networks.places import Place, Places, classic_gate, classic_places, count_place
+from gmsearch.networks.stages import halved, kernel_warnings, network_errors
+
+PLACES = Places(("inner", "outer"), default="inner")
+OWN_ACTIVATION = "relu"
+"""The activation of the stem, and of the places that the gate does not name."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,23 +29,23 @@ class ResNet18Spec:
 
     family: Literal["resnet18"] = "resnet18"
 
-    widths: tuple[int, ...] = (64, 128, 256, 512)
+    widths: Annotated[tuple[Positive, ...], Length(least=1)] = (64, 128, 256, 512)
     """Channels per stage; its length is the number of stages, at most four."""
 
-    depths: tuple[int, ...] = (2, 2, 2, 2)
+    depths: Annotated[tuple[Positive, ...], Length(least=1)] = (2, 2, 2, 2)
     """Blocks per stage, at least one each."""
 
     stem: Literal["imagenet", "cifar"] = "imagenet"
     """imagenet: 7x7 of stride 2 and a max pool of stride 2; cifar: 3x3 of stride 1, no pool."""
 
-    stem_width: int = 64
+    stem_width: Positive = 64
 
     gate: Gate = dataclasses.field(
         default_factory=lambda: Gate(product="none", activation="relu", placement=("inner",))
     )
-    """None in the network as published. A gate that is written has the gate's own defaults."""
+    """No gate by default, as published. A gate that is written has the gate's own defaults."""
 
-    drop_path_rate: float = 0.0
+    drop_path_rate: Share = 0.0
     """Stochastic depth, linear from 0 to this over the blocks."""
 
     init: Literal["kaiming", "release", "timm"] = "kaiming"
@@ -49,19 +58,15 @@ class ResNet18Spec:
 
     def __post_init__(self) -> None:
         """Check the values against each other and bring them to canonical form."""
-        require(self.family == "resnet18", "family", f"{self.family!r} is not 'resnet18'")
-        widths, depths = stages_of(self.widths, self.depths)
-        n = len(widths)
-        require(n <= 4, "widths", f"has {n} stages; a ResNet-18 has at most 4")
-        require_shared(self, ("kaiming", "release", "timm"))
-        places = [PLACEMENTS["resnet18"]] * n
-        assign(
-            self,
-            widths=widths,
-            depths=depths,
-            gate=gate_of_classic(self.gate, "resnet18", places, "relu"),
-            drop_path_rate=float(self.drop_path_rate),
-        )
+        normalise(self)
+        errors = network_errors(self, PLACES)
+        n_stages = len(self.widths)
+        if n_stages > 4:
+            message = f"has {n_stages} stages; a ResNet-18 has at most 4"
+            errors.insert(0, FieldError("widths", message))
+        raise_all(errors)
+        by_stage = [PLACES.names] * n_stages
+        assign(self, gate=classic_gate(self.gate, PLACES, by_stage, OWN_ACTIVATION))
 
     def stride(self, stage: int) -> int:
         """Return the stride of the first block of a stage."""
@@ -70,15 +75,66 @@ class ResNet18Spec:
     def kernel_warnings(self, resolution: int) -> list[str]:
         """Return a line for every kernel that is larger than the map it works on."""
         side = halved(halved(resolution)) if self.stem == "imagenet" else resolution
-        kernels = []
-        for stage in range(len(self.widths)):
-            side = halved(side) if self.stride(stage) == 2 else side
-            kernels.append((f"stage {stage}", 3, side))
-            if self.gate.product_in(stage) in ("dw", "pool"):
-                kernels.append((f"gate of stage {stage}", self.gate.kernel_size, side))
-        return larger_than_map(kernels)
+        sides = [
+            side := halved(side) if self.stride(stage) == 2 else side
+            for stage in range(len(self.widths))
+        ]
+        return kernel_warnings(self.gate, [3] * len(sides), sides)
 
     @property
     def digest(self) -> str:
         """The hash of the canonical form."""
-        return digest(plain(self))
+        return network_digest(self)
+
+
+def parts(network: ResNet18Spec, num_classes: int, resolution: int, in_chans: int) -> list[Part]:
+    """Return the costs of stem, stages and head."""
+    gate, gain, cifar = network.gate, network.gain != "none", network.stem == "cifar"
+    side = resolution if cifar else halved(resolution)
+    width = network.stem_width
+    counted = [_stem(in_chans, width, side, cifar)]
+    side = side if cifar else halved(side)
+    gated, ungated = classic_places(gate, OWN_ACTIVATION, PLACES.names, gain=gain)
+    for stage, depth in enumerate(network.depths):
+        before, width, stride = width, network.widths[stage], network.stride(stage)
+        side = halved(side) if stride == 2 else side
+        places = ungated if gate.product_in(stage) == "none" else gated
+        counted.append(_stage(depth, (before, width, stride, side), places))
+    counted.append(pooled_linear(width, num_classes, side))
+    return counted
+
+
+@lru_cache(maxsize=2**16)
+def _stem(in_chans: int, width: int, side: int, cifar: bool) -> Part:  # noqa: FBT001 - of a memo
+    return together(
+        conv(in_chans, width, 3 if cifar else 7, side, bias=False),
+        batch_norm(width, side),
+        elementwise("activation", width, side),
+        Part() if cifar else pool(width, 3, halved(side)),
+    )
+
+
+@lru_cache(maxsize=2**16)
+def _stage(depth: int, shape: tuple[int, int, int, int], places: tuple[Place, ...]) -> Part:
+    before, width, stride, side = shape
+    shortcut = stride == 1 and before == width
+    first = _block(before, width, side, places)
+    if not shortcut:
+        downsample = conv(before, width, 1, side, bias=False)
+        first = together(first, downsample, batch_norm(width, side))
+    return together(first, repeated(_block(width, width, side, places), depth - 1))
+
+
+@lru_cache(maxsize=2**16)
+def _block(before: int, width: int, side: int, places: tuple[Place, ...]) -> Part:
+    """Count a basic block from `before` channels, its shortcut an identity."""
+    inner, outer = places
+    return together(
+        conv(before, width, 3, side, bias=False),
+        batch_norm(width, side),
+        count_place(inner, width, before, side),
+        conv(width, width, 3, side, bias=False),
+        batch_norm(width, side),
+        elementwise("add", width, side),
+        count_place(outer, width, width, side),
+    )

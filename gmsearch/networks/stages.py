@@ -1,79 +1,66 @@
-"""Checks that the families share: numbers per stage, ranges, kernels against their maps."""
+"""Rules that the families share: values per stage, gates, kernels larger than their maps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from gmsearch.checks import is_int, is_number, one_of
-from gmsearch.limits import require
+from gmsearch.errors import FieldError
+from gmsearch.limits import field_errors
+from gmsearch.networks.gate import PRODUCTS, Gate
+from gmsearch.networks.places import Places, gate_errors
 
 
-def listed(values: Any) -> tuple[Any, ...]:
-    """Return values as a tuple, one value as a tuple of it."""
-    return tuple(values) if isinstance(values, (list, tuple)) else (values,)
+def network_errors(
+    network: Any, places: Places, *, n_stages: int | None = None, per_stage: Sequence[str] = ()
+) -> list[FieldError]:
+    """Return the errors of all fields of a network of stages, alone and against each other.
+
+    Args:
+        network: A spec with `widths`, `depths`, `gate` and `gain`.
+
+        places: The places of its gate.
+
+        n_stages: The number of stages of the family; None where `widths` gives it.
+
+        per_stage: The fields that hold one value, or one per stage.
+    """
+    errors = field_errors(network)
+    broken = {error.path for error in errors}
+    widths, depths, gate = network.widths, network.depths, network.gate
+    n_stages = n_stages or len(widths)
+    if not broken & {"widths", "depths"} and len(widths) != len(depths):
+        message = f"has {len(depths)} stages where widths has {len(widths)}; give one per stage"
+        errors.append(FieldError("depths", message))
+    for name in per_stage:
+        n = len(getattr(network, name))
+        if not broken & {"widths", name} and n not in (1, n_stages):
+            message = f"has {n} values for {n_stages} stages; give one, or one per stage"
+            errors.append(FieldError(name, message))
+    if not broken & {"widths", "gate"}:
+        errors += gate_errors(gate, places, n_stages)
+    scaled = not broken & {"gain", "gate"} and network.gain != "none"
+    if scaled and not PRODUCTS[gate.product].has_moments:
+        message = f"the moments of product {gate.product} are not known; set gain to none"
+        errors.append(FieldError("gain", message))
+    return errors
 
 
-def stages_of(widths: Any, depths: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Return channels and blocks per stage, checked against each other."""
-    widths, depths = listed(widths), listed(depths)
-    for name, values in (("widths", widths), ("depths", depths)):
-        require(len(values) > 0, name, "is empty; give one integer per stage")
-        require(
-            all(is_int(v) and v > 0 for v in values),
-            name,
-            f"{list(values)} are not all positive integers",
-        )
-    require(
-        len(widths) == len(depths),
-        "depths",
-        f"has {len(depths)} stages where widths has {len(widths)}; give one per stage",
-    )
-    return widths, depths
+def ratio_errors(
+    ratios: tuple[float, ...], widths: Sequence[int], errors: Sequence[FieldError]
+) -> Iterator[FieldError]:
+    """Yield an error where a ratio times a width is below 1, unless either has `errors`."""
+    if {"mlp_ratio", "widths"} & {error.path for error in errors}:
+        return
+    for ratio, width in zip(spread(ratios, len(widths)), widths, strict=False):
+        if int(ratio * width) < 1:
+            yield FieldError("mlp_ratio", f"{ratio!r} times width {width} leaves no channel")
+            return
 
 
-def per_stage(values: Any, n_stages: int, path: str) -> tuple[Any, ...]:
-    """Return one value per stage, one value standing for all."""
-    given = listed(values)
-    if len(given) == 1:
-        given *= n_stages
-    require(
-        len(given) == n_stages,
-        path,
-        f"has {len(given)} values for {n_stages} stages; give one, or one per stage",
-    )
-    return given
-
-
-def kernels_of(values: Any, n_stages: int) -> tuple[int, ...]:
-    """Return one odd kernel per stage."""
-    kernels = per_stage(values, n_stages, "kernel_size")
-    require(
-        all(is_int(k) and k > 0 and k % 2 == 1 for k in kernels),
-        "kernel_size",
-        f"{list(kernels)} are not all positive odd integers",
-    )
-    return kernels
-
-
-def require_positive(value: object, path: str) -> None:
-    """Raise FieldError unless `value` is a positive integer."""
-    require(is_int(value) and value > 0, path, f"{value!r} is not a positive integer")  # type: ignore[operator] # an int by then
-
-
-def require_shared(network: Any, inits: Sequence[str]) -> None:
-    """Raise FieldError for a value of the fields that all families have but widths and depths."""
-    one_of(network.stem, ("imagenet", "cifar"), "stem")
-    require_positive(network.stem_width, "stem_width")
-    require_rate(network.drop_path_rate)
-    one_of(network.init, inits, "init")
-    one_of(network.gain, ("none", "unit_variance"), "gain")
-
-
-def require_rate(value: object) -> None:
-    """Raise FieldError unless `value` can be the rate of stochastic depth."""
-    inside = is_number(value) and 0 <= value < 1  # type: ignore[operator] # a number by then
-    require(inside, "drop_path_rate", f"{value!r} is not in [0, 1)")
+def spread(values: tuple[Any, ...], n_stages: int) -> tuple[Any, ...]:
+    """Return one value per stage from one value for all, or from one per stage."""
+    return values * n_stages if len(values) == 1 else values
 
 
 def halved(side: int) -> int:
@@ -81,10 +68,22 @@ def halved(side: int) -> int:
     return (side + 1) // 2
 
 
-def larger_than_map(kernels: Iterable[tuple[str, int, int]]) -> list[str]:
-    """Return a line for each (place, kernel, side of the map) whose kernel exceeds its map."""
-    return [
-        f"{place}: a kernel of {kernel} is larger than its map of {side}x{side} pixels"
-        for place, kernel, side in kernels
-        if kernel > side
-    ]
+def kernel_warnings(gate: Gate, kernels: Sequence[int], sides: Sequence[int]) -> list[str]:
+    """Return a line for every kernel that is larger than the map it works on.
+
+    Args:
+        gate: The gate of the network.
+
+        kernels: The kernel of every stage.
+
+        sides: Height and width of the map of every stage, in pixels.
+    """
+    lines = []
+    for stage, (kernel, side) in enumerate(zip(kernels, sides, strict=True)):
+        named = ((f"stage {stage}", kernel), (f"gate of stage {stage}", gate.kernel_in(stage)))
+        lines += [
+            f"{place}: a kernel of {size} is larger than its map of {side}x{side} pixels"
+            for place, size in named
+            if size is not None and size > side
+        ]
+    return lines

@@ -7,6 +7,8 @@ import dataclasses
 import functools
 import inspect
 import itertools
+import operator
+import types
 import typing
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
@@ -14,6 +16,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 
 from gmsearch.experiment import RECIPES, Recipe
+from gmsearch.limits import OneOf
 from gmsearch.networks import FAMILIES, PRESETS, Candidate, preset_family
 from gmsearch.plain import frozen, plain
 from gmsearch.spacefile.mistakes import Mistakes, below, near_miss, words
@@ -42,7 +45,10 @@ class Field:
 
 def fields_of(cls: type[Any]) -> Mapping[str, Field]:
     """Return the keys of a dataclass's subtree; `preset` or `recipe` where rows have names."""
-    hints = typing.get_type_hints(cls)
+    hints = {
+        name: _type_of(hint)
+        for name, hint in typing.get_type_hints(cls, include_extras=True).items()
+    }
     fields = {}
     for field in dataclasses.fields(cls):
         default = field.default
@@ -54,11 +60,34 @@ def fields_of(cls: type[Any]) -> Mapping[str, Field]:
             required=required,
             default=None if required else frozen(plain(default)),
         )
-    if presets := tuple(name for name in PRESETS if FAMILIES[preset_family(name)] is cls):
+    if presets := tuple(name for name in PRESETS if FAMILIES[preset_family(name)].spec is cls):
         fields["preset"] = Field(form=Literal[presets])
     if cls is Recipe:
         fields["recipe"] = Field(form=Literal[tuple(RECIPES)])
     return fields
+
+
+def _type_of(hint: Any) -> Any:
+    """Return a type hint without the limits of its values, names from a table kept.
+
+    Values are checked against their limits where they are known together, in `fit`.
+    """
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        inner, *metadata = arguments
+        tables = [item for item in metadata if isinstance(item, OneOf)]
+        return Annotated[inner, tables[0]] if tables else _type_of(inner)
+    if origin is tuple:
+        items = tuple(a if a is Ellipsis else _type_of(a) for a in arguments)
+        return tuple.__class_getitem__(items)
+    if origin in (typing.Union, types.UnionType):
+        return functools.reduce(operator.or_, map(_type_of, arguments))
+    return hint
+
+
+def specs() -> tuple[type[Any], ...]:
+    """Return the dataclasses of the families."""
+    return tuple(row.spec for row in FAMILIES.values())
 
 
 def is_subtree(form: Form) -> bool:

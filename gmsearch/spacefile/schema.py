@@ -24,6 +24,7 @@ from gmsearch.spacefile.forms import (
     is_subtree,
     leaf_schema,
     misfit,
+    specs,
 )
 from gmsearch.spacefile.sections import (
     DATA,
@@ -121,13 +122,13 @@ class _Sites:
         return {"anyOf": [plain, items]}
 
     def _subtree(self, name: str, form: Form) -> Schema:
-        classes = FAMILIES.values() if form == Candidate else (form,)
+        classes = specs() if form == Candidate else (form,)
         options = [self._object(name, cls) for cls in classes]
         return options[0] if len(options) == 1 else {"anyOf": options}
 
     def _object(self, name: str, cls: type[Any]) -> Schema:
         said = descriptions(cls)
-        prefix = f"{name}.{cls.__name__}" if cls in FAMILIES.values() else name
+        prefix = f"{name}.{cls.__name__}" if cls in specs() else name
         properties: dict[str, Schema] = {}
         required: list[str] = []
         for key, field in fields_of(cls).items():
@@ -142,7 +143,7 @@ class _Sites:
             "properties": properties,
             "additionalProperties": False,
         }
-        if cls in FAMILIES.values() and cls is not FAMILIES["gmnet"]:
+        if cls in specs() and cls is not FAMILIES["gmnet"].spec:
             required = ["family", *required]  # a tree without family and preset is a GmNet
         if "preset" in properties:
             return {**whole, "anyOf": [{"required": required}, {"required": ["preset"]}]}

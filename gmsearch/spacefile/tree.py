@@ -140,7 +140,7 @@ class TreeReader:
                 f"{path}.family: {shown(family.plain())} is not a family; {near(name, FAMILIES)}",
             )
             return None
-        return FAMILIES[name]
+        return FAMILIES[name].spec
 
     def _family_of_preset(self, node: Node, path: str) -> type[Any] | None:
         """Return the family that the presets named have in common; a GmNet where none is."""
@@ -158,7 +158,7 @@ class TreeReader:
                 "write `model: {choice: {LABEL: {preset: …}, …}}`",
             )
             return None
-        return FAMILIES[next(iter(families), "gmnet")]
+        return FAMILIES[next(iter(families), "gmnet")].spec
 
     def _unknown_key(self, node: Node, key: str, path: str, cls: type[Any]) -> None:
         known = fields_of(cls)

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from paired import Row, arguments, faster, interleaved, write
 
-import gmsearch.cost
+import gmsearch.networks
 from gmsearch.models import build
 from gmsearch.networks import GmNetSpec
 
@@ -70,13 +70,13 @@ def by_fvcore(sample: Sequence[GmNetSpec]) -> list[int]:
 def closed_form(sample: Sequence[GmNetSpec]) -> list[int]:
     """Return our totals."""
     return [
-        gmsearch.cost.cost(candidate, num_classes=CLASSES, resolution=RESOLUTION).flops
+        gmsearch.networks.cost(candidate, num_classes=CLASSES, resolution=RESOLUTION).flops
         for candidate in sample
     ]
 
 
 def forget() -> None:
-    """Empty every cache of the cost module."""
+    """Empty every cache of counts."""
     for module in _modules():
         for value in vars(module).values():
             if hasattr(value, "cache_clear"):
@@ -84,9 +84,8 @@ def forget() -> None:
 
 
 def _modules() -> Iterator[object]:
-    yield gmsearch.cost
-    for found in pkgutil.iter_modules(getattr(gmsearch.cost, "__path__", [])):
-        yield importlib.import_module(f"gmsearch.cost.{found.name}")
+    for module in pkgutil.iter_modules(gmsearch.networks.__path__):
+        yield importlib.import_module(f"gmsearch.networks.{module.name}")
 
 
 def measured(sample: list[GmNetSpec], block: int, repeats: int) -> list[Row]:

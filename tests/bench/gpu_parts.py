@@ -17,9 +17,9 @@ from paired import Row, compared, faster, interleaved, share
 from processes import Side, per_image, together
 from timm.data.transforms import ToNumpy
 
-from gmsearch.cost import cost
 from gmsearch.experiment import Bands, Recipe, TimingCondition
 from gmsearch.latency import REFERENCE, measure_each
+from gmsearch.networks import cost
 
 OURS, LOOP, MATRIX = "gmsearch", "timm's loop", "square matrix product"
 MODES = {"none": "eager", "default": "compiled", "reduce-overhead": "CUDA graphs"}

@@ -13,8 +13,7 @@ from torch.nn import functional as F  # noqa: N812 - the field's name for it
 
 from gmsearch.measured_cost import measured_cost
 from gmsearch.models import build
-from gmsearch.models.gate import ACTIVATIONS as MODULES
-from gmsearch.models.gate import Scale
+from gmsearch.models.gate import FACTORS, MODULES, Scale
 from gmsearch.networks import ACTIVATIONS, PLACEMENTS, PRODUCTS, candidate_from
 
 TINY: dict[str, dict[str, Any]] = {
@@ -199,7 +198,8 @@ def test_gain_stands_at_every_activation_of_a_block() -> None:
             assert sum(isinstance(m, Scale) for m in model.modules()) == count
 
 
-def test_activations_are_all_tested() -> None:
-    """The names a candidate may take are those that can be built."""
-    assert set(MODULES) == set(ACTIVATIONS)
+def test_tables_with_and_without_torch_agree() -> None:
+    """The names that a candidate may use are the names that can be built."""
+    assert list(MODULES) == list(ACTIVATIONS)
+    assert list(FACTORS) == list(PRODUCTS)
     assert len(list(itertools.chain(PRODUCTS, ACTIVATIONS))) == 19

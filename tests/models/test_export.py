@@ -41,7 +41,7 @@ def gates(family: str) -> list[dict[str, Any]]:
     return [
         {
             "product": product,
-            "activation": ACTIVATIONS[(index + shift) % len(ACTIVATIONS)],
+            "activation": list(ACTIVATIONS)[(index + shift) % len(ACTIVATIONS)],
             "placement": place,
         }
         for index, (product, place) in enumerate(pairs)

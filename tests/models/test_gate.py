@@ -8,7 +8,7 @@ import torch
 from gmsearch.models import build
 from gmsearch.models.gate import Scale, first_factor, second_factor
 from gmsearch.models.weights import draw_weights
-from gmsearch.networks import ACTIVATIONS, PRODUCTS, Gate, GmNetSpec
+from gmsearch.networks import ACTIVATIONS, PRODUCTS, Gate, GmNetSpec, Site
 
 
 @pytest.mark.parametrize("init", ["release", "timm"])
@@ -21,11 +21,10 @@ def test_unit_variance(product: str, init: str) -> None:
     source = torch.randn((6, source_width, 14, 14), generator=generator)
     for activation in ACTIVATIONS:
         gate = Gate(product=product, activation=activation)
-        second = second_factor(product, gate, width=width, source_width=source_width)
+        site = Site(width, source_width, gate.kernel_size)
+        second = second_factor(product, site)
         draw_weights(second, seed=0, init=init)
-        first = first_factor(
-            product, gate, width=width, source_width=source_width, unit_variance=init
-        )
+        first = first_factor(product, gate, site, unit_variance=init)
         with torch.no_grad():
             y = first(h, second(h, source))
         inner = y[..., margin:-margin, margin:-margin]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 import timm
 
-from gmsearch.cost import cost
 from gmsearch.models import build
-from gmsearch.networks import PUBLISHED, candidate_from
+from gmsearch.networks import PUBLISHED, candidate_from, cost
 
 
 def shapes_of_the_release() -> dict[str, tuple[int, ...]]:

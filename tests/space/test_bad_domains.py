@@ -132,7 +132,7 @@ ROWS: dict[str, tuple[str, tuple[str, str]]] = {
         (LR, "lr: »{float: [1e-3, 1e-2]}"),
     ),
     "one option of several is out of range": (
-        "model.kernel_size: [4, 4, 4] are not all positive odd integers",
+        "model.kernel_size: expected a list, each an odd integer from 1, got [4]",
         (KERNEL, "  kernel_size: {choice: [3, »4, 5]}"),
     ),
     "lower end of a range is out of range": (

@@ -72,7 +72,7 @@ ROWS: dict[str, tuple[str, tuple[str, str]]] = {
         ),
     ),
     "value of a timm model out of range": (
-        "model.drop_path_rate: 2 is not in [0, 1)",
+        "model.drop_path_rate: expected a number from 0 below 1, got 2.0",
         (
             f"model:\n  widths: [16, 32, 64]\n  depths: [1, 2, 1]\n{KERNEL}\n{GATE}",
             "model: {family: timm, name: resnet10t, drop_path_rate: »2}\n",
@@ -103,7 +103,7 @@ ROWS: dict[str, tuple[str, tuple[str, str]]] = {
         ),
     ),
     "placement of another family": (
-        "model.gate.placement: 'depthwise' is not one of inner, outer",
+        "model.gate.placement: expected one of inner, outer, got 'depthwise'",
         (
             f"model:\n  widths: [16, 32, 64]\n  depths: [1, 2, 1]\n{KERNEL}\n{GATE}",
             "model: {preset: res18_ewp, gate: {placement: »depthwise}}\n",
@@ -171,11 +171,11 @@ ROWS: dict[str, tuple[str, tuple[str, str]]] = {
     ),
     "value out of range": ("train.lr: expected a number above 0, got -1", ("lr: 3e-3", "lr: »-1")),
     "width of nothing": (
-        "model.widths: [16, 0, 64] are not all positive integers",
+        "model.widths: expected a list of at least 1, each an integer from 1, got [16, 0, 64]",
         ("[16, 32, 64]", "»[16, 0, 64]"),
     ),
     "even kernel": (
-        "model.kernel_size: [4, 4, 4] are not all positive odd integers",
+        "model.kernel_size: expected a list, each an odd integer from 1, got [4]",
         (KERNEL, "  kernel_size: »4"),
     ),
     "lists of different length": (

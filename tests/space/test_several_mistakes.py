@@ -39,7 +39,7 @@ study: 'gate/ablation' is not a name
 unknown key 'familly'
 model.widths: '32' is not an integer
 model.mlp_ratio: 'two' is not a number
-model.kernel_size: [4, 4, 4] are not all positive odd
+model.kernel_size: expected a list, each an odd integer
 model.gate.activation: 'rellu' is not one of
 gate.placement: when: there is no value for where it is false
 baseline: gate.product: 'dw' is not one of its options

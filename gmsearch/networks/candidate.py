@@ -1,0 +1,82 @@
+"""What every candidate has in common: its family's row, and its identity."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from gmsearch.networks.count import Part
+from gmsearch.networks.gate import ActivationRow, Gate, ProductRow
+from gmsearch.plain import digest, plain
+from gmsearch.tables import Table
+
+
+class Candidate(Protocol):
+    """One architecture: an instance of the frozen dataclass of a row of FAMILIES."""
+
+    @property
+    def family(self) -> str:
+        """The name of its row."""
+
+    @property
+    def digest(self) -> str:
+        """The hash of its identity; equal networks have equal digests."""
+
+    def kernel_warnings(self, resolution: int) -> list[str]:
+        """Return a line for every kernel that is larger than the map it works on."""
+
+    def __hash__(self) -> int:
+        """Return the hash of its fields."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class FamilyRow:
+    """A family of networks without torch."""
+
+    spec: type[Any]
+    """Frozen dataclass of its candidates."""
+    text: str
+    parts: Callable[[Any, int, int, int], Sequence[Part]] | None
+    """Costs of stem, stages and head, from a candidate, the number of classes, the resolution in
+    pixels and the input channels; None where the cost is measured."""
+    build: Callable[[Any, int], Any] | None = None
+    """Constructor of a plugin's torch module from a candidate and the number of classes; None for
+    ours, which are in `gmsearch.models.families`."""
+    source: str | None = None
+    """SHA-256 of the plugin file that defines it; None for ours."""
+
+
+FAMILIES: Table[FamilyRow] = Table("family", {})
+"""The families by name; ours are in `gmsearch.networks.families`."""
+
+
+def identity(network: Any) -> dict[str, Any]:
+    """Return what the digest of a candidate is the hash of.
+
+    Its canonical form; where it uses parts of plugins, under `plugins` their names with the
+    SHA-256 of the files that define them.
+    """
+    tree: dict[str, Any] = plain(network)
+    sources = plugin_sources(network)
+    return {**tree, "plugins": sources} if sources else tree
+
+
+def network_digest(network: Any) -> str:
+    """Return the hash of a candidate's identity."""
+    return digest(identity(network))
+
+
+def plugin_sources(network: Any) -> dict[str, str]:
+    """Return the SHA-256 of the file of every plugin's part in a candidate.
+
+    The keys are `family:NAME`, `activation:NAME` and `product:NAME`.
+    """
+    rows = {f"family:{network.family}": FAMILIES[network.family], **gate_rows(network)}
+    return {name: row.source for name, row in rows.items() if row.source is not None}
+
+
+def gate_rows(network: Any) -> dict[str, ActivationRow | ProductRow]:
+    """Return the rows of the gates of a candidate as `activation:NAME` and `product:NAME`."""
+    values = (getattr(network, field.name) for field in dataclasses.fields(network))
+    return {name: row for value in values if isinstance(value, Gate) for name, row in value.rows()}
