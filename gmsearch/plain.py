@@ -23,10 +23,15 @@ _LEAVES = frozenset((str, int, float, bool, type(None)))
 
 
 def plain(value: Any) -> Any:
-    """Return dataclasses as dicts and tuples as lists, ready for JSON."""
+    """Return dataclasses as dicts and tuples as lists, ready for JSON.
+
+    A dataclass with a method `plain_fields` is represented by the mapping that it returns.
+    """
     if type(value) in _LEAVES:  # nearly all there is, and the rest costs a microsecond to rule out
         return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        if (fields := getattr(value, "plain_fields", None)) is not None:
+            return plain(fields())
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}

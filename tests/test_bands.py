@@ -20,7 +20,7 @@ from gmsearch.bands import drawn, evaluate_bands, evaluate_batches, metrics, ver
 from gmsearch.data import load
 from gmsearch.errors import FieldError
 from gmsearch.evaluate import Scores
-from gmsearch.experiment import Bands, Stored
+from gmsearch.experiment import Bands, ParquetImages
 
 IMAGENETTE = Path(__file__).parents[2] / "shared" / "data" / "imagenette32"
 MEAN = torch.tensor([0.5, 0.4, 0.3])
@@ -614,7 +614,7 @@ def test_metrics_name_every_version(pictures: tuple[torch.Tensor, torch.Tensor])
 @pytest.mark.skipif(not IMAGENETTE.is_dir(), reason="the real images are not here")
 def test_real_photographs_split_exactly() -> None:
     """On photographs, too, the float32 half spectrum stays within 1e-6 of the procedure."""
-    data = load(Stored(name="parquet", root=str(IMAGENETTE)))
+    data = load(ParquetImages(root=str(IMAGENETTE)))
     images = torch.tensor(data.evaluation.images[:16]).permute(0, 3, 1, 2) / 255
     cut = dict(versions(images, Bands(radii=(10,), dc="drop"), torch.tensor(data.mean)))
     low = _published_low(images, 10, inclusive=False)

@@ -17,9 +17,8 @@ from gmsearch.experiment import (
     Arm,
     Bands,
     DataSpec,
+    FolderImages,
     Plan,
-    Stored,
-    Streamed,
     plan_from,
     recipe_from,
 )
@@ -54,7 +53,7 @@ def plan_on(data: DataSpec, folder: Path, **recipe: Any) -> Plan:
         "batch_size": 8,
         **recipe,
     }
-    if isinstance(data, Stored):
+    if not data.streamed:
         values["auto_augment"] = None
     return Plan(
         kind="trial",
@@ -74,10 +73,10 @@ def plan_on(data: DataSpec, folder: Path, **recipe: Any) -> Plan:
     )
 
 
-def stream_of(root: Path) -> Streamed:
+def stream_of(root: Path) -> FolderImages:
     """Return the images as a stream, cropped as in memory."""
-    return Streamed(
-        name="folder", root=str(root), resolution=24, holdout=0.3, crop_pct=1, **PIXELS
+    return FolderImages(
+        root=str(root), resolution=24, stream=True, holdout=0.3, crop_pct=1, **PIXELS
     )  # type: ignore[arg-type]
 
 
@@ -125,7 +124,7 @@ def test_a_trial_continues(root: Path, tmp_path: Path) -> None:
 
 def test_scores_are_those_in_memory(root: Path, tmp_path: Path) -> None:
     """One set of weights scores the same on evaluation images from memory and from a stream."""
-    spec = Stored(name="folder", root=str(root), holdout=0.3)
+    spec = FolderImages(root=str(root), holdout=0.3)
     whole = load(spec)
     like = dataclasses.replace(stream_of(root), mean=whole.mean, std=whole.std)
     trained = plan_on(spec, tmp_path / "memory")

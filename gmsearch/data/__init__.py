@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+from gmsearch.data.arrays import Arrays, stored_arrays
 from gmsearch.data.cache import cache_dir
 from gmsearch.data.dataset import Dataset, ImageSet, load, prepare
+from gmsearch.data.formats import FORMATS, Decodable, Format, register_format
+from gmsearch.data.source import Listed, Listing
 from gmsearch.data.stream import ImageStream
 
-__all__ = ["Dataset", "ImageSet", "ImageStream", "cache_dir", "load", "prepare"]
+__all__ = [
+    "FORMATS",
+    "Arrays",
+    "Dataset",
+    "Decodable",
+    "Format",
+    "ImageSet",
+    "ImageStream",
+    "Listed",
+    "Listing",
+    "cache_dir",
+    "load",
+    "prepare",
+    "register_format",
+    "stored_arrays",
+]

@@ -20,7 +20,7 @@ from gmsearch.data.cache import cache_dir
 from gmsearch.data.decode import DECODE_VERSION, fit
 from gmsearch.data.source import Source, Split, file_digest
 from gmsearch.errors import DataError
-from gmsearch.experiment import Stored
+from gmsearch.experiment import Cifar10, Cifar100
 from gmsearch.plain import digest
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _FOLDERS = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}
 _CHUNK = 512
 
 
-def identity(spec: Stored) -> str:
+def identity(spec: Cifar10 | Cifar100) -> str:
     """Return the digest of the files' bytes, the resolution and the decoder's version.
 
     Raises:
@@ -41,7 +41,7 @@ def identity(spec: Stored) -> str:
     return digest({spec.name: files, "resolution": spec.resolution, "version": DECODE_VERSION})
 
 
-def source(spec: Stored) -> Source:
+def source(spec: Cifar10 | Cifar100) -> Source:
     """Read the files; raises DataError where they are not the published ones."""
     train, evaluation = (_open(spec, _root(spec), train=train) for train in (True, False))
     return Source(
@@ -51,7 +51,7 @@ def source(spec: Stored) -> Source:
     )
 
 
-def _root(spec: Stored) -> Path:
+def _root(spec: Cifar10 | Cifar100) -> Path:
     """Return the folder that holds torchvision's folder, downloaded if need be."""
     if (Path(spec.root) / _FOLDERS[spec.name]).is_dir():
         return Path(spec.root)
@@ -61,7 +61,7 @@ def _root(spec: Stored) -> Path:
     return downloads
 
 
-def _download(spec: Stored, folder: Path) -> None:
+def _download(spec: Cifar10 | Cifar100, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder / f"{spec.name}.lock"):
@@ -73,7 +73,7 @@ def _download(spec: Stored, folder: Path) -> None:
         ) from error
 
 
-def _open(spec: Stored, root: Path, *, train: bool) -> CIFAR10:
+def _open(spec: Cifar10 | Cifar100, root: Path, *, train: bool) -> CIFAR10:
     try:
         return _dataset(spec.name)(root, train=train)
     except (OSError, RuntimeError) as error:
@@ -90,12 +90,12 @@ def _dataset(name: str) -> type[CIFAR10]:
     return known[name]
 
 
-def _split(dataset: CIFAR10, spec: Stored) -> Split:
+def _split(dataset: CIFAR10, spec: Cifar10 | Cifar100) -> Split:
     chunks = functools.partial(_chunks, dataset.data, spec)
     return Split(labels=np.array(dataset.targets, dtype=np.int64), chunks=chunks)
 
 
-def _chunks(images: np.ndarray, spec: Stored) -> Iterator[np.ndarray]:
+def _chunks(images: np.ndarray, spec: Cifar10 | Cifar100) -> Iterator[np.ndarray]:
     for start in range(0, len(images), _CHUNK):
         chunk = images[start : start + _CHUNK]
         if spec.resolution is None:

@@ -1,18 +1,16 @@
-"""From a data spec to its splits: arrays that are prepared once per machine, or streams."""
+"""Splits of a data set: arrays that are decoded once per machine, or streams."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
-from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 
-from gmsearch.data import cache, holdout, spectral, stream
-from gmsearch.data.source import Source
+from gmsearch.data import cache, holdout, stream
+from gmsearch.data.formats import format_of, open_stored
 from gmsearch.data.stream import ImageStream
-from gmsearch.experiment import DataSpec, Spectral, Stored, Streamed
+from gmsearch.experiment import DataSpec, StreamableImages
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -38,11 +36,11 @@ class Dataset:
     evaluation: ImageSet | ImageStream
     classes: tuple[str, ...]
     mean: tuple[float, float, float]
-    """Of the pixels of train and holdout, per channel, in 0..1; of streams what the spec says."""
+    """Mean pixel of train and holdout, per channel, in 0..1; of streams as the spec gives it."""
     std: tuple[float, float, float]
-    """Population standard deviation of the same pixels; of streams what the spec says."""
+    """Population standard deviation of the same pixels; of streams as the spec gives it."""
     identity: str
-    """Digest of what determines the pixels; the holdout's share is not part of it."""
+    """Digest of all that determines the pixels; independent of the holdout's share."""
     identity_of: Literal["parameters", "bytes", "paths and sizes"]
     """What the identity is a digest of: a generator's parameters, or what of the files."""
     resolution: int
@@ -51,28 +49,28 @@ class Dataset:
     """Share of the most frequent class of the evaluation split."""
 
 
-def prepare(spec: Spectral | Stored) -> str:
+def prepare(spec: DataSpec) -> str:
     """Decode a data set into the cache unless it is there; return its identity.
 
     Raises:
-        DataError: For data that is missing, empty, damaged or of another form, naming the file.
-        FieldError: For parameters of `spectral` that give no data set.
+        DataError: for data that is missing, empty, damaged or of another form, naming the file.
+        FieldError: for options that give no data set.
     """
-    identity, source = _reader(spec)
-    cache.ensure(identity, source, _where(spec))
-    return identity
+    decodable = open_stored(spec)
+    cache.ensure(decodable.identity, decodable.source, spec.place)
+    return decodable.identity
 
 
 def load(spec: DataSpec) -> Dataset:
-    """Return a data set memory-mapped from the cache, prepared if need be, or streams.
+    """Return a data set, memory-mapped from the cache or streamed; decodes it if need be.
 
     No image of a stream is read before it is asked for.
 
     Raises:
-        DataError: As `prepare`, and for a holdout that leaves a class untrained.
-        FieldError: As `prepare`.
+        DataError: as `prepare`, and for a holdout that leaves a class untrained.
+        FieldError: as `prepare`.
     """
-    if isinstance(spec, Streamed):
+    if isinstance(spec, StreamableImages) and spec.stream:
         return _streamed(spec)
     identity = prepare(spec)
     decoded = cache.open_decoded(identity)
@@ -87,13 +85,13 @@ def load(spec: DataSpec) -> Dataset:
         mean=decoded.mean,
         std=decoded.std,
         identity=identity,
-        identity_of="parameters" if isinstance(spec, Spectral) else "bytes",
+        identity_of=format_of(spec).identity_of,
         resolution=images.shape[1],
         chance=_chance(evaluation),
     )
 
 
-def _streamed(spec: Streamed) -> Dataset:
+def _streamed(spec: StreamableImages) -> Dataset:
     identity, listed, splits = stream.splits(spec)
     return Dataset(
         **splits,
@@ -102,31 +100,10 @@ def _streamed(spec: Streamed) -> Dataset:
         std=spec.std,
         identity=identity,
         identity_of="paths and sizes",
-        resolution=spec.resolution,
+        resolution=spec.preprocessing.resolution,
         chance=_chance(listed.evaluation.labels),
     )
 
 
 def _chance(labels: np.ndarray) -> float:
     return float(np.bincount(labels).max() / len(labels))
-
-
-def _reader(spec: Spectral | Stored) -> tuple[str, Callable[[], Source]]:
-    """Return the identity of a data set and what reads it when it is not in the cache."""
-    if isinstance(spec, Spectral):
-        return spectral.identity(spec), functools.partial(spectral.source, spec)
-    if spec.name == "parquet":
-        from gmsearch.data import parquet
-
-        return parquet.identity(spec), functools.partial(parquet.source, spec)
-    if spec.name == "folder":
-        from gmsearch.data import folder
-
-        return folder.identity(spec), functools.partial(folder.source, spec)
-    from gmsearch.data import cifar
-
-    return cifar.identity(spec), functools.partial(cifar.source, spec)
-
-
-def _where(spec: Spectral | Stored) -> str:
-    return spec.name if isinstance(spec, Spectral) else spec.root

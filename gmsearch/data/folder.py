@@ -22,7 +22,7 @@ from PIL import Image
 from gmsearch.data.decode import DECODE_VERSION, decoded, rgb, thread_pool
 from gmsearch.data.source import EVALUATION_NAMES, Listed, Listing, Source, Split, root_folder
 from gmsearch.errors import DataError
-from gmsearch.experiment import Stored, Streamed
+from gmsearch.experiment import FolderImages
 from gmsearch.plain import digest
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -82,7 +82,7 @@ class _Files:
         return rgb(image.shown, image.read())
 
 
-def listed(spec: Streamed) -> Listed:
+def listed(spec: FolderImages) -> Listed:
     """List the images without reading one; raises DataError as `source`."""
     train, evaluation = _images(spec)
     classes = _classes(spec.root, train, evaluation)
@@ -104,7 +104,7 @@ def _listing(images: Sequence[_Image], classes: tuple[str, ...]) -> Listing:
     return Listing(labels=labels, image=_Files(images, labels, classes))
 
 
-def identity(spec: Stored) -> str:
+def identity(spec: FolderImages) -> str:
     """Return the digest of classes, names and bytes of all images, resolution and decoder."""
     with thread_pool() as pool:
         splits = [
@@ -117,7 +117,7 @@ def identity(spec: Stored) -> str:
     return digest({"folder": splits, "resolution": spec.resolution, "version": DECODE_VERSION})
 
 
-def source(spec: Stored) -> Source:
+def source(spec: FolderImages) -> Source:
     """List the images; raises DataError where the splits have different classes."""
     train, evaluation = _images(spec)
     classes = _classes(spec.root, train, evaluation)
@@ -168,7 +168,7 @@ def _digest(image: _Image) -> str:
     return hashlib.sha256(image.read()).hexdigest()
 
 
-def _images(spec: Stored | Streamed) -> tuple[list[_Image], list[_Image]]:
+def _images(spec: FolderImages) -> tuple[list[_Image], list[_Image]]:
     root = root_folder(spec.root)
     train = _members(root, "train")
     if train is None:

@@ -28,7 +28,7 @@ from torchvision.transforms import Compose, RandomCrop, RandomHorizontalFlip
 from gmsearch.data.source import Listing
 from gmsearch.data.stream import ImageStream
 from gmsearch.errors import DataError
-from gmsearch.experiment import Recipe, Streamed
+from gmsearch.experiment import Preprocessing, Recipe
 
 Transform = Callable[[Image.Image], Any]
 _Key = tuple[int, int]
@@ -49,11 +49,12 @@ class StreamedBatches:
             device: Where the batches go.
             workers: Processes that decode ahead; 0 for decoding in this one.
         """
+        spec = images.preprocessing
         self._images = images
-        self._transform = training_transform(recipe, images.spec)
+        self._transform = training_transform(recipe, spec)
         self._device = torch.device(device)
         self._workers = workers
-        mean, std = (torch.tensor(p, device=device) for p in (images.spec.mean, images.spec.std))
+        mean, std = (torch.tensor(p, device=device) for p in (spec.mean, spec.std))
         # One multiplication and one addition per pixel: (x / 255 - mean) / std.
         self._scale = 1 / (255 * std)
         self._shift = -mean / std
@@ -108,11 +109,11 @@ def evaluation_batches(
     """
     wanted = images.rows if rows is None else images.rows[rows]
     batches = _batched([(row, 0) for row in wanted.tolist()], batch_size)
-    transform = evaluation_transform(images.spec)
+    transform = evaluation_transform(images.preprocessing)
     yield from _decoded(images.listing, transform, batches, workers=workers, pinned=False)
 
 
-def evaluation_transform(spec: Streamed) -> Transform:
+def evaluation_transform(spec: Preprocessing) -> Transform:
     """Return timm's: resize the shorter side (bicubic) to resolution / crop_pct, crop the centre.
 
     Smaller images are enlarged, which images in memory never are.
@@ -128,7 +129,7 @@ def evaluation_transform(spec: Streamed) -> Transform:
     )
 
 
-def training_transform(recipe: Recipe, spec: Streamed) -> Transform:
+def training_transform(recipe: Recipe, spec: Preprocessing) -> Transform:
     """Return what the recipe asks to be done to single images, flips included.
 
     `random_resized_crop` is timm's, with bilinear or bicubic at random; all others start from the

@@ -29,19 +29,19 @@ from gmsearch.data.source import (
     root_folder,
 )
 from gmsearch.errors import DataError
-from gmsearch.experiment import Stored, Streamed
+from gmsearch.experiment import ParquetImages
 from gmsearch.plain import digest
 
 _ROWS = 512
 
 
-def identity(spec: Stored) -> str:
+def identity(spec: ParquetImages) -> str:
     """Return the digest of the files' bytes, the resolution and the decoder's version."""
     splits = [[file_digest(path) for path in paths] for paths in _files(spec)]
     return digest({"parquet": splits, "resolution": spec.resolution, "version": DECODE_VERSION})
 
 
-def source(spec: Stored) -> Source:
+def source(spec: ParquetImages) -> Source:
     """Read labels and class names; raises DataError for files that are not of this form."""
     train, evaluation = _files(spec)
     labels = [_labels(paths) for paths in (train, evaluation)]
@@ -52,7 +52,7 @@ def source(spec: Stored) -> Source:
     )
 
 
-def listed(spec: Streamed) -> Listed:
+def listed(spec: ParquetImages) -> Listed:
     """Read labels and class names, but no image; raises DataError as `source`."""
     splits = _files(spec)
     train, evaluation = (_listing(paths) for paths in splits)
@@ -81,7 +81,7 @@ def _listing(paths: Sequence[Path]) -> Listing:
     )
 
 
-def _files(spec: Stored | Streamed) -> tuple[list[Path], list[Path]]:
+def _files(spec: ParquetImages) -> tuple[list[Path], list[Path]]:
     root = root_folder(spec.root)
     train = _split_files(root, "train")
     if not train:

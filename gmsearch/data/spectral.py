@@ -69,34 +69,20 @@ class Cues:
 
 def identity(spec: Spectral) -> str:
     """Return the digest of all that determines the pixels."""
-    check(spec)
+    _require_bins(spec)
     tree = plain(spec)
     del tree["holdout"]
     return digest({"spectral": tree, "version": GENERATOR_VERSION})
 
 
-def check(spec: Spectral) -> None:
-    """Raise FieldError for parameters that give no data set."""
-    for name in ("resolution", "classes", "train_images", "evaluation_images"):
-        if getattr(spec, name) < 1:
-            raise FieldError(name, f"{getattr(spec, name)} is not a positive integer")
-    if spec.seed < 0:
-        raise FieldError("seed", f"{spec.seed} is negative; take an integer from 0")
-    if not 0 <= spec.high_share <= 1:
-        raise FieldError("high_share", f"{spec.high_share:g} is not in 0..1")
-    if spec.classes == 1:
-        raise FieldError("classes", "1 leaves nothing to tell apart; take at least 2")
-    for name in ("train_images", "evaluation_images"):
-        if getattr(spec, name) < spec.classes:
-            raise FieldError(
-                name, f"{getattr(spec, name)} are fewer than the {spec.classes} classes"
-            )
+def _require_bins(spec: Spectral) -> None:
+    """Raise FieldError where the images have too few frequencies for their classes."""
     most = most_classes(spec.resolution)
     if spec.classes > most:
         raise FieldError(
             "classes",
-            f"{spec.classes} do not fit into {spec.resolution} pixels, which hold {most}; "
-            "raise resolution or take fewer",
+            f"{spec.classes} classes do not fit into {spec.resolution} pixels, which have room "
+            f"for {most}; raise resolution or reduce classes",
         )
 
 
@@ -129,7 +115,7 @@ def ceilings(spec: Spectral, radius: float) -> Ceilings:
         spec: The data set.
         radius: Of the split, in bins; low keeps d < radius.
     """
-    check(spec)
+    _require_bins(spec)
     return Ceilings(
         raw=_ceiling(spec, 0, math.inf),
         low=_ceiling(spec, 0, radius),
@@ -185,7 +171,7 @@ def _spread(points: np.ndarray, n: int) -> list[int]:
 
 def source(spec: Spectral) -> Source:
     """Return the data set, its images made when they are asked for."""
-    check(spec)
+    _require_bins(spec)
     names = tuple(f"class {c}" for c in range(spec.classes))
     train, evaluation = (
         Split(labels=np.arange(n) % spec.classes, chunks=functools.partial(_chunks, spec, i, n))

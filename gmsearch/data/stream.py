@@ -12,16 +12,19 @@ import numpy as np
 
 from gmsearch.data import holdout
 from gmsearch.data.decode import DECODE_VERSION
+from gmsearch.data.formats import format_of, open_streamed
 from gmsearch.data.source import TOGETHER_BYTES, Listed, Listing, check_labels
-from gmsearch.experiment import Streamed
-from gmsearch.plain import digest
+from gmsearch.experiment import Preprocessing, StreamableImages
+from gmsearch.plain import digest, plain
+
+_NOT_PIXELS = ("name", "root", "holdout", "stream")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ImageStream:
     """Labelled images of one split that are decoded anew whenever they are asked for."""
 
-    spec: Streamed
+    preprocessing: Preprocessing
     listing: Listing
     rows: np.ndarray
     """int64 (N,): which images of the listing these are, in the order of the files."""
@@ -64,54 +67,44 @@ def _parts(sizes: np.ndarray, limit: int) -> list[int]:
     return numbers
 
 
-def splits(spec: Streamed) -> tuple[str, Listed, dict[str, ImageStream]]:
-    """Return the identity, what is listed, and train, holdout and evaluation by name.
+def splits(spec: StreamableImages) -> tuple[str, Listed, dict[str, ImageStream]]:
+    """Return the identity, the listed files, and train, holdout and evaluation by name.
 
     Raises:
-        DataError: For files that are missing, empty or of another form, or labels out of range.
+        DataError: for files that are missing, empty or of another form, or labels out of range.
+        FieldError: where the data set cannot be streamed.
     """
-    listed = _listed(spec)
-    check_labels(listed, spec.root)
+    listed = open_streamed(spec)
+    check_labels(listed, spec.place)
     identity = _identity(spec, listed)
-    places = holdout.positions(listed.train.labels, identity)
-    held = places < holdout.size(listed.train.labels, spec.holdout)
-    everything = np.arange(len(listed.evaluation.labels))
-    return (
-        identity,
-        listed,
-        {
-            "train": ImageStream(spec=spec, listing=listed.train, rows=np.flatnonzero(~held)),
-            "holdout": ImageStream(spec=spec, listing=listed.train, rows=np.flatnonzero(held)),
-            "evaluation": ImageStream(spec=spec, listing=listed.evaluation, rows=everything),
-        },
-    )
+    positions = holdout.positions(listed.train.labels, identity)
+    held = positions < holdout.size(listed.train.labels, spec.holdout)
+    rows = {
+        "train": np.flatnonzero(~held),
+        "holdout": np.flatnonzero(held),
+        "evaluation": np.arange(len(listed.evaluation.labels)),
+    }
+    images = {
+        name: ImageStream(
+            preprocessing=spec.preprocessing,
+            listing=listed.evaluation if name == "evaluation" else listed.train,
+            rows=numbers,
+        )
+        for name, numbers in rows.items()
+    }
+    return identity, listed, images
 
 
-def _identity(spec: Streamed, listed: Listed) -> str:
+def _identity(spec: StreamableImages, listed: Listed) -> str:
+    """Return the digest of all options that change pixels, and of names and sizes of files."""
+    options = {key: value for key, value in plain(spec).items() if key not in _NOT_PIXELS}
+    source = format_of(spec).source
     return digest(
         {
             "streamed": spec.name,
-            "dataset": spec.dataset,
-            "splits": spec.splits,
+            **options,
             "files": listed.files,
-            "resolution": spec.resolution,
-            "crop_pct": spec.crop_pct,
-            "mean": spec.mean,
-            "std": spec.std,
             "version": DECODE_VERSION,
+            **({} if source is None else {"source": source}),
         }
     )
-
-
-def _listed(spec: Streamed) -> Listed:
-    if spec.name == "parquet":
-        from gmsearch.data import parquet
-
-        return parquet.listed(spec)
-    if spec.name == "folder":
-        from gmsearch.data import folder
-
-        return folder.listed(spec)
-    from gmsearch.data import timm_sets
-
-    return timm_sets.listed(spec)

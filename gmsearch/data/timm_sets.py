@@ -21,10 +21,10 @@ from timm.data.dataset_factory import create_dataset
 from gmsearch.data.decode import rgb
 from gmsearch.data.source import Listed, Listing, root_folder
 from gmsearch.errors import DataError
-from gmsearch.experiment import Streamed
+from gmsearch.experiment import TimmImages
 
 
-def listed(spec: Streamed) -> Listed:
+def listed(spec: TimmImages) -> Listed:
     """Open both splits; raises DataError where timm cannot, or where they do not go together."""
     root = root_folder(spec.root)
     train, evaluation = (_open(spec, split) for split in spec.splits)
@@ -51,13 +51,13 @@ def listed(spec: Streamed) -> Listed:
     )
 
 
-def _open(spec: Streamed, split: str) -> Any:
+def _open(spec: TimmImages, split: str) -> Any:
     try:
-        return create_dataset(str(spec.dataset), root=spec.root, split=split)
+        return create_dataset(spec.dataset, root=spec.root, split=split)
     except Exception as error:  # readers of a dozen packages raise what they like
-        said = " ".join(str(error).split()) or type(error).__name__
+        message = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
-            f"timm cannot open the split {split} of {spec.dataset} in {spec.root} ({said}); "
+            f"timm cannot open the split {split} of {spec.dataset} in {spec.root} ({message}); "
             "give data.dataset and data.root as timm.data.create_dataset takes them"
         ) from error
 
@@ -81,7 +81,7 @@ def _require_images(root: Path, classes: Collection[str]) -> None:
             raise DataError(f"class folder {folder} holds no images; add some or remove it")
 
 
-def _listing(spec: Streamed, dataset: Any) -> Listing:
+def _listing(spec: TimmImages, dataset: Any) -> Listing:
     labels = _labels(dataset)
     if labels is None:
         raise DataError(

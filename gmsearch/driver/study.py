@@ -14,7 +14,7 @@ from gmsearch.driver.observer import Observer
 from gmsearch.driver.preflight import RunContext
 from gmsearch.environment import describe
 from gmsearch.errors import StudyError
-from gmsearch.experiment import Spectral
+from gmsearch.experiment import ImagesOnDisk
 from gmsearch.ledger import STUDIES, Ledger, write_atomic
 from gmsearch.space import Space
 from gmsearch.spacefile import load_space
@@ -35,8 +35,9 @@ def open_study(
     folder = root / space.study
     frozen = folder / "space.yaml"
     if frozen.exists():
-        # The data are told by their identity, wherever they lie.
-        images = None if isinstance(space.data, Spectral) else Path(space.data.root)
+        # Data are compared by identity, wherever they are.
+        data = space.data
+        images = Path(data.root) if isinstance(data, ImagesOnDisk) else None
         _require_compatible(space, load_space(frozen, data_root=images), folder)
     with Ledger.open(folder, space.study, space.digest) as ledger:
         require_same_data(ledger, context)

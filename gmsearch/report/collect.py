@@ -152,10 +152,11 @@ def _data(
     told: Mapping[str, Any] = run.get("images", {})
     protocol = timings.protocol if timings else {}
     spec = space.data
+    side = getattr(spec, "resolution", None)
     return DataFacts(
         name=spec.name,
         synthetic=spec.name == "spectral",
-        resolution=told.get("resolution", spec.resolution or protocol.get("resolution")),
+        resolution=told.get("resolution", side or protocol.get("resolution")),
         evaluation=told.get("evaluation", getattr(spec, "evaluation_images", None)),
         holdout=told.get("holdout"),
         chance=next((t.metrics["chance"] for t in trials if "chance" in t.metrics), None),

@@ -15,17 +15,17 @@ from gmsearch.data import Dataset, ImageStream, load
 from gmsearch.data.loader import StreamedBatches, evaluation_batches
 from gmsearch.errors import DataError
 from gmsearch.evaluate import Scores
-from gmsearch.experiment import Plan, Progress
+from gmsearch.experiment import DataSpec, Plan, Progress
 from gmsearch.train import Batches, InMemory
 
 Run = Generator[Progress, None, dict[str, Any]]
 
 
 @functools.lru_cache(maxsize=2)
-def _cached_dataset(spec: Any, identity: str) -> Dataset:
+def _cached_dataset(spec: DataSpec, identity: str) -> Dataset:
     data = load(spec)
     if data.identity != identity:
-        message = f"the data at {getattr(spec, 'root', spec.name)} changed since the study began"
+        message = f"the data at {spec.place} changed since the study began"
         raise DataError(message)
     return data
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gmsearch.experiment import Bands, Recipe, Spectral, Stored, Streamed
+from gmsearch.experiment import DATA_SPECS, Bands, Recipe, Spectral
 from gmsearch.networks import Candidate, Gate, GmNetSpec
 from gmsearch.space.domains import Tree
 from gmsearch.space.settings import Choosing, Match, Resources, Search
@@ -142,9 +142,7 @@ def _owners() -> dict[str, str]:
         ("match", Match),
         ("resources", Resources),
         ("bands", Bands),
-        ("data", Streamed),
-        ("data", Stored),
-        ("data", Spectral),
+        *(("data", cls) for cls in DATA_SPECS.values()),
         ("search", Search),
         ("train", Recipe),
         ("model.gate", Gate),

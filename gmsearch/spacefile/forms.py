@@ -165,7 +165,12 @@ def refuse(
 
 
 def descriptions(cls: type[Any]) -> dict[str, str]:
-    """Return the docstrings below a dataclass's fields, by field."""
+    """Return the docstrings below a dataclass's fields, by field, inherited ones included."""
+    bases = [base for base in reversed(cls.__mro__) if dataclasses.is_dataclass(base)]
+    return {name: text for base in bases for name, text in _own_descriptions(base).items()}
+
+
+def _own_descriptions(cls: type[Any]) -> dict[str, str]:
     (body,) = ast.parse(inspect.getsource(cls)).body
     statements = body.body if isinstance(body, ast.ClassDef) else []
     return {

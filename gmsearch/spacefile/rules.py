@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 import os
+import typing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gmsearch.errors import FieldError
-from gmsearch.experiment import Bands, Constraint, DataSpec, Spectral, Stored, Streamed
+from gmsearch.experiment import DATA_SPECS, Bands, Constraint, DataSpec, Spectral
 from gmsearch.space.settings import METHODS, SELECTING, Resources, Search
 from gmsearch.space.space import Space
-from gmsearch.spacefile.forms import fields_of
 from gmsearch.spacefile.mistakes import Mistakes
 from gmsearch.spacefile.nodes import Node
 from gmsearch.spacefile.references import Drafts
-from gmsearch.spacefile.sections import DATA, STREAMABLE, validated
+from gmsearch.spacefile.sections import validated
 from gmsearch.wording import compact, near, shown, spelled
 
 DATA_VARIABLE = "GMSEARCH_DATA"
@@ -25,38 +25,40 @@ _SIDES = {"spectral": Spectral().resolution, "cifar10": 32, "cifar100": 32}
 
 
 def data_from_file(node: Node, data_root: Path | None, mistakes: Mistakes) -> DataSpec | None:
-    """Return the data; its root is the one given, else the environment's, else the file's."""
+    """Return the data; the given root overrides the environment's, which overrides the file's."""
     name = node.mapping.get("name")
-    if name is None or not isinstance(name.value, str) or name.value not in DATA:
-        at, said = (node.key, "name is missing") if name is None else (name.place, "")
-        said = said or f"{shown(name.plain() if name else None)} is not a data set"
-        mistakes.add(at, f"data: {said}; {near(name.value if name else '', DATA)}")
+    if name is None:
+        remedy = near("", DATA_SPECS)
+        mistakes.add(node.key, f"data: name is missing; {remedy}")
         return None
-    cls = _data_class(name.value, node, mistakes)
-    values = validated(cls, node, "data", mistakes) if cls is not None else None
-    if cls is None or values is None:
+    if not isinstance(name.value, str) or name.value not in DATA_SPECS:
+        remedy = near(name.value, DATA_SPECS)
+        mistakes.add(name.place, f"data: {shown(name.plain())} is not a data set; {remedy}")
         return None
-    if name.value == "spectral":
-        spec = Spectral(**values)
-        for split in ("train_images", "evaluation_images"):
-            if getattr(spec, split) < spec.classes:
-                mistakes.add(
-                    node.mapping[split].place if split in node.mapping else node.key,
-                    f"data.{split}: {getattr(spec, split)} are fewer than the {spec.classes} "
-                    "classes; give more",
-                )
-        return spec
-    return _on_disk(cls, values, node, data_root, mistakes)
+    cls = DATA_SPECS[name.value]
+    allowed = _can_stream_so(cls, name.value, node, mistakes)
+    values = validated(cls, node, "data", mistakes) if allowed else None
+    if values is not None and "root" in values:
+        values["root"] = _root(values["root"], node, data_root, mistakes)
+        values = values if values["root"] is not None else None
+    return None if values is None else _spec(cls, values, node, mistakes)
 
 
-def _on_disk(
-    cls: type[Stored | Streamed],
-    values: Mapping[str, Any],
-    node: Node,
-    data_root: Path | None,
-    mistakes: Mistakes,
-) -> Stored | Streamed | None:
-    root = data_root or os.environ.get(DATA_VARIABLE) or values["root"]
+def _spec(
+    cls: type[DataSpec], values: Mapping[str, Any], node: Node, mistakes: Mistakes
+) -> DataSpec | None:
+    try:
+        return cls(**values)
+    except FieldError as error:
+        for one in error.errors:
+            place = node.mapping[one.path].place if one.path in node.mapping else node.key
+            mistakes.add(place, f"data.{one.path}: {one.message}")
+        return None
+
+
+def _root(given: str | None, node: Node, data_root: Path | None, mistakes: Mistakes) -> str | None:
+    """Return the absolute path of the folder of images."""
+    root = data_root or os.environ.get(DATA_VARIABLE) or given
     if root is None:
         mistakes.add(
             node.key,
@@ -64,43 +66,31 @@ def _on_disk(
         )
         return None
     try:
-        folder = Path(root).expanduser().absolute()
-        return cls(**{**values, "root": str(folder)})
+        return str(Path(root).expanduser().absolute())
     except RuntimeError:
         mistakes.add(node.key, f"data: {shown(str(root))} has no home folder; write the path out")
         return None
-    except FieldError as error:
-        key = error.path
-        place = node.mapping[key].place if key in node.mapping else node.key
-        mistakes.add(place, f"data.{key}: {error.message}")
-        return None
 
 
-def _data_class(name: str, node: Node, mistakes: Mistakes) -> Any:
-    """Return what `data` is; None where it cannot be streamed, or is not and is said to be."""
-    streams = node.mapping.get("stream")
-    streamed = name == "timm" if streams is None else streams.value
-    if streamed is True and name in STREAMABLE:
-        return Streamed
-    if streams is not None and streamed is True:
-        names = ", ".join(STREAMABLE)
-        mistakes.add(
-            streams.place,
-            f"data.stream: {name} lives in memory; only {names} are streamed; remove it",
-        )
-        return None
-    if streams is not None and streamed is False and name == "timm":
-        mistakes.add(streams.place, "data.stream: timm is always streamed; remove it")
-        return None
-    lost = set(node.mapping) & (fields_of(Streamed).keys() - fields_of(Stored).keys())
-    if streamed is not True and name in STREAMABLE and lost:
-        key = min(lost)
-        mistakes.add(
-            node.keys[key],
-            f"data.{key}: is of use to streamed images only; add `stream: true`, or remove it",
-        )
-        return None
-    return DATA[name]
+def _can_stream_so(cls: type[DataSpec], name: str, node: Node, mistakes: Mistakes) -> bool:
+    """Return whether `stream` is a value that the data set allows."""
+    stream = node.mapping.get("stream")
+    if stream is None or not isinstance(stream.value, bool):
+        return True
+    if stream.value in _stream_values(cls):
+        return True
+    remedy = f"{name} is always streamed"
+    if stream.value:
+        names = ", ".join(n for n, other in DATA_SPECS.items() if True in _stream_values(other))
+        remedy = f"{name} cannot be streamed, only {names}"
+    mistakes.add(stream.place, f"data.stream: {remedy}; remove it")
+    return False
+
+
+def _stream_values(cls: type[DataSpec]) -> tuple[bool, ...]:
+    """Return the values that the field `stream` of a data set may have."""
+    hint = typing.get_type_hints(cls).get("stream", Literal[False])
+    return typing.get_args(hint) or (False, True)
 
 
 def bands_from_file(node: Node, data: Node, mistakes: Mistakes) -> Bands | None:

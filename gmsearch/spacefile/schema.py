@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from gmsearch import metrics
-from gmsearch.experiment import TIMED_NAME, Bands, Recipe
+from gmsearch.experiment import DATA_SPECS, TIMED_NAME, Bands, Recipe
 from gmsearch.networks import FAMILIES, Candidate
 from gmsearch.plain import plain as listed
 from gmsearch.space.domains import MAX_STEPS
@@ -27,7 +27,6 @@ from gmsearch.spacefile.forms import (
     specs,
 )
 from gmsearch.spacefile.sections import (
-    DATA,
     REQUIRED,
     SECTIONS,
     Bounds,
@@ -194,7 +193,7 @@ def _section(cls: Form) -> Schema:
 
 
 def _data() -> Schema:
-    sets = [_section(cls) for cls in dict.fromkeys(DATA.values())]
+    sets = [_section(cls) for cls in DATA_SPECS.values()]
     return {"anyOf": [{**section, "required": ["name"]} for section in sets]}
 
 

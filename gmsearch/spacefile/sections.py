@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import Field
 
-from gmsearch.experiment import Bands, Spectral, Stored, Streamed
 from gmsearch.space.settings import MAX_SEED, Choosing, Match, Resources, Search
 from gmsearch.spacefile.forms import STRICT, Form, fields_of, refuse, takes_none
 from gmsearch.spacefile.mistakes import Mistakes, words
@@ -24,9 +23,6 @@ MAX_REPEATS = 1000
 
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 Positive = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-Radius = Annotated[float, Field(gt=0)]
-Tone = Annotated[float, Field(ge=0, le=1)]
 Percent = Annotated[
     str, Field(pattern=r"^(100|[1-9]?[0-9])(\.[0-9]+)?\s*%$", description="a share such as 20%")
 ]
@@ -95,42 +91,7 @@ class Bounds:
     """A number, or a multiple of the baseline's value."""
 
 
-DATA: dict[str, type[Spectral | Stored | Streamed]] = {
-    "spectral": Spectral,
-    **dict.fromkeys(typing.get_args(typing.get_type_hints(Stored)["name"]), Stored),
-    "timm": Streamed,
-}
-"""What `data` is by its `name`, where it is not told to stream."""
-STREAMABLE = typing.get_args(typing.get_type_hints(Streamed)["name"])
 _NARROWED: dict[type[object], dict[str, Any]] = {
-    Bands: {
-        "radii": tuple[Radius, ...],
-        "ranges": tuple[tuple[Annotated[float, Field(ge=0)], Radius], ...],
-        "every": Annotated[int, Field(ge=0)],
-    },
-    Spectral: {
-        "resolution": Annotated[int, Field(ge=8)],
-        "classes": Annotated[int, Field(ge=2)],
-        "train_images": Positive,
-        "evaluation_images": Positive,
-        "high_share": Annotated[float, Field(ge=0, le=1)],
-        "seed": Seed,
-        "holdout": Share,
-    },
-    Stored: {
-        "root": Root,
-        "resolution": Positive | None,
-        "holdout": Share,
-        "stream": bool,
-    },
-    Streamed: {
-        "root": Root,
-        "resolution": Positive,
-        "crop_pct": Annotated[float, Field(gt=0, le=1)],
-        "mean": tuple[Tone, Tone, Tone],
-        "std": tuple[Radius, Radius, Radius],
-        "holdout": Share,
-    },
     Search: {
         "seeds": Annotated[int, Field(ge=1, le=MAX_REPEATS)]
         | Annotated[tuple[Seed, ...], Field(min_length=1)],
@@ -149,6 +110,8 @@ _NARROWED: dict[type[object], dict[str, Any]] = {
 @functools.cache
 def _form(cls: Form) -> type[pydantic.BaseModel]:
     hints = {**typing.get_type_hints(cls, include_extras=True), **_NARROWED.get(cls, {})}
+    if "root" in hints:  # --data-root and GMSEARCH_DATA may give it
+        hints["root"] = Root
     definitions: dict[str, Any] = {}
     for name, field in fields_of(cls).items():
         needed = field.required and not takes_none(hints[name])

@@ -17,7 +17,7 @@ from PIL import Image
 
 from gmsearch.data import Dataset, cache_dir, load, prepare
 from gmsearch.errors import DataError
-from gmsearch.experiment import Spectral, Stored
+from gmsearch.experiment import FolderImages, Spectral
 
 SPEC = Spectral(classes=3, train_images=60, evaluation_images=30)
 
@@ -194,7 +194,7 @@ def test_the_root_is_not_written_to(folders: Path, cache: Path) -> None:
         return [(str(path), path.stat().st_mtime_ns) for path in sorted(folders.rglob("*"))]
 
     before = listing()
-    load(Stored(name="folder", root=str(folders), holdout=0))
+    load(FolderImages(root=str(folders), holdout=0))
 
     assert listing() == before
 
@@ -204,15 +204,15 @@ def test_images_of_one_colour_are_refused(folders: Path, cache: Path) -> None:
     for path in folders.rglob("*.png"):
         Image.new("RGB", (8, 8), (9, 9, 9)).save(path)
     with pytest.raises(DataError, match="a channel is the same in all training images"):
-        load(Stored(name="folder", root=str(folders), holdout=0))
+        load(FolderImages(root=str(folders), holdout=0))
 
 
 def test_torch_is_not_loaded(folders: Path, cache: Path) -> None:
     """Preparing and loading generated and stored images need numpy and Pillow only."""
     code = (
-        "import sys; from gmsearch.experiment import Spectral, Stored\n"
+        "import sys; from gmsearch.experiment import FolderImages, Spectral\n"
         "from gmsearch.data import load\n"
-        f"load({SPEC!r}); load(Stored(name='folder', root={str(folders)!r}, holdout=0))\n"
+        f"load({SPEC!r}); load(FolderImages(root={str(folders)!r}, holdout=0))\n"
         "assert not {'torch', 'torchvision', 'pyarrow'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -21,7 +21,7 @@ from torchvision import datasets
 
 from gmsearch.data import load, prepare
 from gmsearch.errors import DataError
-from gmsearch.experiment import Stored
+from gmsearch.experiment import Cifar10, Cifar100
 
 FORMS = {
     "cifar10": (datasets.CIFAR10, "labels", "label_names"),
@@ -29,8 +29,9 @@ FORMS = {
 }
 
 
-def _spec(name: str, root: Path, **options: object) -> Stored:
-    return Stored(name=name, root=str(root), holdout=0, **options)
+def _spec(name: str, root: Path, **options: object) -> Cifar10 | Cifar100:
+    cls = {"cifar10": Cifar10, "cifar100": Cifar100}[name]
+    return cls(root=str(root), holdout=0, **options)
 
 
 @pytest.fixture(params=["cifar10", "cifar100"])

@@ -12,13 +12,13 @@ from PIL import Image
 
 from gmsearch.data import load, prepare
 from gmsearch.errors import DataError
-from gmsearch.experiment import Stored
+from gmsearch.experiment import FolderImages
 
 IMAGENETTE = Path(__file__).parents[3] / "shared" / "data" / "imagenette224"
 
 
-def _spec(root: Path, **options: object) -> Stored:
-    return Stored(name="folder", root=str(root), holdout=0, **options)
+def _spec(root: Path, **options: object) -> FolderImages:
+    return FolderImages(root=str(root), holdout=0, **options)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gmsearch.data import holdout, load
-from gmsearch.errors import DataError
+from gmsearch.errors import DataError, FieldError
 from gmsearch.experiment import Spectral
 
 LABELS = st.lists(st.integers(0, 4), min_size=1, max_size=60).map(np.array)
@@ -69,8 +69,8 @@ def test_parts_are_disjoint_and_complete(cache: object) -> None:
 @pytest.mark.parametrize("share", [-0.1, 1, 1.5, float("nan")])
 def test_shares_that_are_none_are_refused(cache: object, share: float) -> None:
     """A share is from 0 to below 1."""
-    with pytest.raises(DataError, match=r"data\.holdout is .*; take a share from 0 to below 1"):
-        load(Spectral(classes=3, train_images=100, evaluation_images=30, holdout=share))
+    with pytest.raises(FieldError, match="holdout: expected a number from 0 below 1, got "):
+        Spectral(classes=3, train_images=100, evaluation_images=30, holdout=share)
 
 
 def test_the_last_image_of_a_class_is_not_taken(cache: object) -> None:

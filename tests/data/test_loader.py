@@ -27,14 +27,14 @@ from gmsearch.data.loader import (
     training_transform,
 )
 from gmsearch.errors import DataError
-from gmsearch.experiment import Recipe, Streamed
+from gmsearch.experiment import FolderImages, Preprocessing, Recipe
 
 IMAGES = 14
 OFFICIAL = Recipe(batch_size=4, augment="random_resized_crop", auto_augment="rand-m1-mstd0.5-inc1")
 
 
 @pytest.fixture(scope="module")
-def spec(tmp_path_factory: pytest.TempPathFactory) -> Streamed:
+def spec(tmp_path_factory: pytest.TempPathFactory) -> FolderImages:
     """Return a folder of two classes of images, all different, of 20 pixels a side."""
     root = tmp_path_factory.mktemp("images")
     rng = np.random.default_rng(0)
@@ -44,11 +44,11 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Streamed:
             for i in range(n):
                 array = rng.integers(0, 256, (20, 20, 3), dtype=np.uint8)
                 Image.fromarray(array).save(root / split / name / f"{i}.png")
-    return Streamed(name="folder", root=str(root), resolution=8, holdout=0)
+    return FolderImages(root=str(root), resolution=8, holdout=0, stream=True)
 
 
 @pytest.fixture
-def images(spec: Streamed) -> ImageStream:
+def images(spec: FolderImages) -> ImageStream:
     """Return the training split."""
     train = load(spec).train
     assert isinstance(train, ImageStream)
@@ -87,7 +87,9 @@ def test_pixels_are_normalised_by_the_spec(images: ImageStream) -> None:
     """Without augmentation a batch is the evaluation's crop, less mean, over deviation."""
     ((x, y),) = epoch(images, Recipe(batch_size=IMAGES, augment="none"))
     pixels, labels = next(evaluation_batches(images))
-    mean, std = (torch.tensor(part) for part in (images.spec.mean, images.spec.std))
+    mean, std = (
+        torch.tensor(part) for part in (images.preprocessing.mean, images.preprocessing.std)
+    )
     expected = ((pixels / 255 - mean) / std).permute(0, 3, 1, 2)
     order = [int((expected - one).abs().amax(dim=(1, 2, 3)).argmin()) for one in x]
 
@@ -145,16 +147,18 @@ def test_the_networks_generators_are_not_touched(images: ImageStream) -> None:
     assert (random.random(), np.random.rand(), torch.rand(1).item()) == expected  # noqa: NPY002 - as above
 
 
-def test_evaluation_is_torchvisions(spec: Streamed) -> None:
+def test_evaluation_is_torchvisions(spec: FolderImages) -> None:
     """Shorter side to resolution / crop_pct by antialiased bicubic, then the centre."""
     array = np.random.default_rng(0).integers(0, 256, (31, 44, 3), dtype=np.uint8)
     image = Image.fromarray(array)
     oracle = Compose([Resize(9, InterpolationMode.BICUBIC), CenterCrop(8)])
 
-    assert np.array_equal(evaluation_transform(spec)(image), np.asarray(oracle(image)))
+    assert np.array_equal(
+        evaluation_transform(spec.preprocessing)(image), np.asarray(oracle(image))
+    )
 
 
-def test_training_is_timms(spec: Streamed) -> None:
+def test_training_is_timms(spec: FolderImages) -> None:
     """Under one seed an image becomes what the transform of timm's training loader makes of it."""
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (31, 44, 3), dtype=np.uint8))
     for recipe in (OFFICIAL, Recipe(augment="random_resized_crop", color_jitter=0.3)):
@@ -166,7 +170,7 @@ def test_training_is_timms(spec: Streamed) -> None:
             auto_augment=recipe.auto_augment,
             interpolation="random",
         )
-        ours = training_transform(recipe, spec)
+        ours = training_transform(recipe, spec.preprocessing)
         for seed in range(5):
             made = []
             for transform in (ours, oracle):
@@ -186,7 +190,7 @@ def test_crops_are_of_the_reflected_image() -> None:
     possible = {w.tobytes() for w in windows} | {w[:, ::-1].tobytes() for w in windows}
     torch.manual_seed(0)
     # An image of 8 pixels is enlarged to 9 and cropped first, but not at crop_pct 1.
-    whole = Streamed(name="folder", root="x", resolution=8, crop_pct=1)
+    whole = Preprocessing(resolution=8, crop_pct=1)
     transform = training_transform(Recipe(augment="crop_flip"), whole)
     made = {np.asarray(transform(image)).tobytes() for _ in range(300)}
 
@@ -194,9 +198,9 @@ def test_crops_are_of_the_reflected_image() -> None:
 
 
 @pytest.fixture
-def damaged(images: ImageStream) -> Iterator[ImageStream]:
+def damaged(images: ImageStream, spec: FolderImages) -> Iterator[ImageStream]:
     """Spoil one image of the training split."""
-    path = Path(images.spec.root) / "train" / "dog" / "3.png"
+    path = Path(spec.root) / "train" / "dog" / "3.png"
     sound = path.read_bytes()
     path.write_bytes(sound[:80])
     yield images
@@ -224,12 +228,12 @@ def test_a_process_that_is_killed(images: ImageStream) -> None:
         list(batches)
 
 
-def test_processes_end_with_the_one_they_work_for(spec: Streamed, tmp_path: Path) -> None:
+def test_processes_end_with_the_one_they_work_for(spec: FolderImages, tmp_path: Path) -> None:
     """After kill -9 of a trial none of its processes is left."""
     script = tmp_path / "train.py"
     script.write_text(
         "import time\n"
-        "from gmsearch.experiment import Recipe, Streamed\n"
+        "from gmsearch.experiment import FolderImages, Recipe\n"
         "from gmsearch.data import load\n"
         "from gmsearch.data.loader import StreamedBatches\n"
         "if __name__ == '__main__':\n"

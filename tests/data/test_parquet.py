@@ -13,14 +13,14 @@ import pytest
 
 from gmsearch.data import load, prepare
 from gmsearch.errors import DataError
-from gmsearch.experiment import Stored
+from gmsearch.experiment import DATA_SPECS, ParquetImages
 
 IMAGENETTE = Path(__file__).parents[3] / "shared" / "data" / "imagenette32"
 Write = Callable[..., None]
 
 
-def _spec(root: Path, **options: object) -> Stored:
-    return Stored(name="parquet", root=str(root), holdout=0, **options)
+def _spec(root: Path, **options: object) -> ParquetImages:
+    return ParquetImages(root=str(root), holdout=0, **options)
 
 
 def _header(names: Sequence[str] | None) -> dict[str, str]:
@@ -233,7 +233,7 @@ def test_roots_that_cannot_be(
     root = tmp_path / "root"
     make(root)
     with pytest.raises(DataError, match=message):
-        prepare(Stored(name=name, root=str(root)))
+        prepare(DATA_SPECS[name](root=str(root)))
 
     assert not cache.exists()
 
@@ -241,7 +241,7 @@ def test_roots_that_cannot_be(
 @pytest.mark.skipif(not IMAGENETTE.is_dir(), reason="the real images are not here")
 def test_the_real_set() -> None:
     """Imagenette as it lies there: official counts, names, and moments of real photographs."""
-    data = load(Stored(name="parquet", root=str(IMAGENETTE)))
+    data = load(ParquetImages(root=str(IMAGENETTE)))
 
     assert len(data.train) + len(data.holdout) == 9469
     assert len(data.evaluation) == 3925

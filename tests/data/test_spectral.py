@@ -215,15 +215,18 @@ def test_everything_but_the_holdout_is_identity() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"resolution": 0}, "resolution: 0 is not a positive integer"),
-        ({"resolution": 8}, "classes: 10 do not fit into 8 pixels, which hold 0; raise"),
-        ({"classes": 1}, "classes: 1 leaves nothing to tell apart"),
-        ({"classes": 1000}, "classes: 1000 do not fit into 32 pixels"),
+        ({"resolution": 0}, "resolution: expected an integer from 8, got 0"),
+        (
+            {"resolution": 8},
+            "classes: 10 classes do not fit into 8 pixels, which have room for 0; raise",
+        ),
+        ({"classes": 1}, "classes: expected an integer from 2, got 1"),
+        ({"classes": 1000}, "classes: 1000 classes do not fit into 32 pixels"),
         ({"train_images": 9}, "train_images: 9 are fewer than the 10 classes"),
-        ({"evaluation_images": -1}, "evaluation_images: -1 is not a positive integer"),
-        ({"high_share": 1.5}, r"high_share: 1\.5 is not in 0\.\.1"),
-        ({"high_share": float("nan")}, r"high_share: nan is not in 0\.\.1"),
-        ({"seed": -1}, "seed: -1 is negative"),
+        ({"evaluation_images": -1}, "evaluation_images: expected an integer from 1, got -1"),
+        ({"high_share": 1.5}, r"high_share: expected a number from 0 to 1, got 1\.5"),
+        ({"high_share": float("nan")}, "high_share: expected a number from 0 to 1, got nan"),
+        ({"seed": -1}, "seed: expected an integer from 0 to 4294967295, got -1"),
     ],
 )
 def test_parameters_that_give_no_data_are_refused(change: dict[str, float], message: str) -> None:

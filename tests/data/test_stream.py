@@ -20,7 +20,7 @@ from gmsearch.data import ImageStream, holdout, load
 from gmsearch.data.loader import evaluation_batches
 from gmsearch.data.parquet import source as parquet_source
 from gmsearch.errors import DataError
-from gmsearch.experiment import Stored, Streamed
+from gmsearch.experiment import DATA_SPECS, FolderImages, ParquetImages, StreamableImages
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
 COUNTS = {"train": 6, "val": 3}
@@ -79,10 +79,11 @@ def _tar(folders: Path) -> Path:
     return packed
 
 
-def streamed(root: Path, **options: object) -> Streamed:
+def streamed(root: Path, **options: object) -> StreamableImages:
     """Return the spec of a small stream; without a name, of a folder."""
     values: dict[str, object] = {"name": "folder", "resolution": 8, "holdout": 0.0, **options}
-    return Streamed(root=str(root), **values)  # type: ignore[arg-type]
+    cls = DATA_SPECS[str(values["name"])]
+    return cls(root=str(root), stream=True, **values)  # type: ignore[call-arg,return-value,arg-type]
 
 
 def pixels_of(images: ImageStream) -> tuple[np.ndarray, np.ndarray]:
@@ -91,7 +92,7 @@ def pixels_of(images: ImageStream) -> tuple[np.ndarray, np.ndarray]:
     return tuple(np.concatenate([pair[i].numpy() for pair in pairs]) for i in (0, 1))  # type: ignore[return-value]
 
 
-def _forms(folders: Path, parquet: Path) -> dict[str, Streamed]:
+def _forms(folders: Path, parquet: Path) -> dict[str, StreamableImages]:
     return {
         "folder": streamed(folders),
         "tar": streamed(_tar(folders)),
@@ -103,7 +104,7 @@ def _forms(folders: Path, parquet: Path) -> dict[str, Streamed]:
 
 def test_every_form_gives_the_images_in_memory(folders: Path, parquet: Path, cache: Path) -> None:
     """At crop_pct 1, labels, counts and every pixel are those that memory would hold."""
-    whole = load(Stored(name="folder", root=str(folders), resolution=8, holdout=0))
+    whole = load(FolderImages(root=str(folders), resolution=8, holdout=0))
     for name, spec in _forms(folders, parquet).items():
         data = load(dataclasses.replace(spec, crop_pct=1))
         images, labels = pixels_of(data.evaluation)  # type: ignore[arg-type]
@@ -175,7 +176,8 @@ def test_nothing_is_decoded_before_it_is_asked_for(folders: Path, parquet: Path)
     for path in folders.rglob("*.png"):
         path.write_bytes(b"no image")
     code = (
-        "import sys; from gmsearch.experiment import Streamed; from gmsearch.data import load\n"
+        "import sys; from gmsearch.experiment import FolderImages, ParquetImages\n"
+        "from gmsearch.data import load\n"
         f"for spec in {[streamed(folders), streamed(parquet, name='parquet')]!r}:\n"
         "    assert len(load(spec).train) == 12\n"
         "assert not {'torch', 'timm', 'PIL.PngImagePlugin'} & set(sys.modules)"
@@ -233,7 +235,7 @@ def test_images_of_every_kind_are_converted(
     for i, image in enumerate(kinds):
         ending = "jpg" if image.mode == "CMYK" else "png"
         image.save(folders / "val" / "cat" / f"more{i}.{ending}")
-    whole = load(Stored(name="folder", root=str(folders), resolution=8, holdout=0))
+    whole = load(FolderImages(root=str(folders), resolution=8, holdout=0))
     data = load(dataclasses.replace(_forms(folders, parquet)[form], crop_pct=1))
     images, labels = pixels_of(data.evaluation)  # type: ignore[arg-type]
 
@@ -267,9 +269,9 @@ def test_what_cannot_be_used_is_one_line(
 ) -> None:
     """Each mistake is told when the set is opened, with the folder and the remedy."""
     spoil(folders)
-    dataset = "folder" if name == "timm" else None
+    options = {"dataset": "folder"} if name == "timm" else {}
     with pytest.raises(DataError, match=message) as caught:
-        load(streamed(folders, name=name, dataset=dataset))
+        load(streamed(folders, name=name, **options))
 
     assert "\n" not in str(caught.value)
 
@@ -355,8 +357,8 @@ def test_row_groups_are_read_once(parquet: Path, monkeypatch: pytest.MonkeyPatch
 def test_real_parquet_streams_as_it_is_read_into_memory() -> None:
     """The same classes, labels and chance; the first evaluation images pixel for pixel."""
     root = str(SHARED / "imagenette32")
-    whole = parquet_source(Stored(name="parquet", root=root))
-    data = load(Streamed(name="parquet", root=root, resolution=32, crop_pct=1))
+    whole = parquet_source(ParquetImages(root=root))
+    data = load(ParquetImages(root=root, stream=True, resolution=32, crop_pct=1))
     assert isinstance(data.evaluation, ImageStream)
     images, _ = next(evaluation_batches(data.evaluation, batch_size=300))
 

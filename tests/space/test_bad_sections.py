@@ -31,8 +31,8 @@ ROWS: dict[str, tuple[str, tuple[str, str]]] = {
     ),
     "root of a generated set": (
         (
-            "data: unknown key 'root'; there are: name, resolution, classes, train_images, "
-            "evaluation_images, high_share, seed, holdout"
+            "data: unknown key 'root'; there are: name, holdout, resolution, classes, "
+            "train_images, evaluation_images, high_share, seed"
         ),
         ("name: spectral", "name: spectral, »root: images"),
     ),

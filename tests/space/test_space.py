@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gmsearch.errors import FieldError
-from gmsearch.experiment import Stored
+from gmsearch.experiment import ParquetImages
 from gmsearch.space import Space
 
 Load = Callable[..., Space]
@@ -36,7 +36,7 @@ def test_where_the_images_lie(
         data_root=Path(flag) if flag else None,
     )
 
-    assert space.data == Stored(name="parquet", root=str(Path.cwd() / root))
+    assert space.data == ParquetImages(root=str(Path.cwd() / root))
 
 
 def test_the_seeds_are_a_list_or_a_number(load: Load) -> None:

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 import ruamel.yaml
 
-from gmsearch.experiment import Stored, Streamed
+from gmsearch.experiment import FolderImages, ParquetImages, TimmImages
 from gmsearch.space import Space
 from gmsearch.spacefile import json_schema
 
@@ -18,15 +18,15 @@ DATA = "{name: spectral, resolution: 32}"
 GOOD = {
     "folder": (
         "{name: folder, root: /x, resolution: 224, stream: true}",
-        Streamed(name="folder", root="/x", resolution=224),
+        FolderImages(root="/x", resolution=224, stream=True),
     ),
     "numbers": (
         (
             "{name: parquet, root: /x, resolution: 32, stream: true, crop_pct: 1, "
             "mean: [0.5, 0.5, 0], std: [1, 1, 0.2], holdout: 0.2}"
         ),
-        Streamed(
-            name="parquet",
+        ParquetImages(
+            stream=True,
             root="/x",
             resolution=32,
             crop_pct=1,
@@ -37,8 +37,7 @@ GOOD = {
     ),
     "timm": (
         "{name: timm, dataset: torch/imagenet, root: /x, resolution: 64, splits: [train, val]}",
-        Streamed(
-            name="timm",
+        TimmImages(
             root="/x",
             resolution=64,
             dataset="torch/imagenet",
@@ -47,25 +46,22 @@ GOOD = {
     ),
     "in memory": (
         "{name: folder, root: /x, stream: false}",
-        Stored(name="folder", root="/x"),
+        FolderImages(root="/x"),
     ),
 }
 BAD = {
     "no resolution": (
-        "data: resolution is missing; add `resolution: …`, an integer from 1",
+        "data.resolution: is missing; streamed images need it",
         "{name: folder, root: /x, stream: true}",
         "»data",
     ),
     "a small set": (
-        "data.stream: cifar10 lives in memory; only folder, parquet, timm are streamed; remove it",
+        "data.stream: cifar10 cannot be streamed, only parquet, folder, timm; remove it",
         "{name: cifar10, root: /x, resolution: 32, stream: »true}",
         None,
     ),
     "a generated set": (
-        (
-            "data.stream: spectral lives in memory; only folder, parquet, timm are streamed; "
-            "remove it"
-        ),
+        "data.stream: spectral cannot be streamed, only parquet, folder, timm; remove it",
         "{name: spectral, stream: »true}",
         None,
     ),
@@ -75,8 +71,8 @@ BAD = {
         None,
     ),
     "a key of streams": (
-        "data.crop_pct: is of use to streamed images only; add `stream: true`, or remove it",
-        "{name: folder, root: /x, »crop_pct: 0.9}",
+        "data.crop_pct: is only used by streamed images; add `stream: true`, or remove it",
+        "{name: folder, root: /x, crop_pct: »0.9}",
         None,
     ),
     "timm in memory": (
@@ -86,27 +82,30 @@ BAD = {
     ),
     "timm without a data set": (
         (
-            "data.dataset: is missing; give what timm.data.create_dataset takes, such as "
-            "torch/imagenet"
+            "data: dataset is missing; add `dataset: …`, what timm.data.create_dataset takes, "
+            "such as torch/imagenet"
         ),
         "{name: timm, root: /x, resolution: 32}",
         "»data",
     ),
     "a data set of a folder": (
-        "data.dataset: is of use to timm only, not to folder; remove it",
-        "{name: folder, root: /x, resolution: 32, stream: true, dataset: »x}",
+        (
+            "data: unknown key 'dataset'; there are: name, holdout, root, resolution, stream, "
+            "crop_pct, mean, std"
+        ),
+        "{name: folder, root: /x, resolution: 32, stream: true, »dataset: x}",
         None,
     ),
     "an order of its own": (
         (
-            "data.dataset: wds/x comes in an order of its own, so that no holdout and no order of "
-            "a seed could be had of it; take the images as hfds/, torch/, folder or parquet"
+            "data.dataset: wds/x can only be read in its own order, which allows neither a "
+            "holdout nor a seeded order; take the images as hfds/, torch/, folder or parquet"
         ),
         "{name: timm, root: /x, resolution: 32, dataset: »wds/x}",
         None,
     ),
     "one split twice": (
-        "data.splits: ('train', 'train') are not two splits; name two",
+        "data.splits: expected two different splits, got [train, train]",
         "{name: timm, root: /x, resolution: 32, dataset: x, splits: »[train, train]}",
         None,
     ),
@@ -167,7 +166,7 @@ def test_augmentation_of_decoded_images_needs_streams(
     (at,) = marked(edit)
     (line,) = told(edit)
 
-    assert line.startswith(f"{at}: {place}.auto_augment: rand-m9 works on images as they are dec")
+    assert line.startswith(f"{at}: {place}.auto_augment: rand-m9 is applied to images as they ")
 
 
 def test_the_official_recipe_needs_streams(
@@ -177,6 +176,6 @@ def test_the_official_recipe_needs_streams(
     recipe = ("{epochs: 8, lr: 3e-3}", "{recipe: gmnet_imagenet}")
     without = ("{epochs: 8, lr: 3e-3}", "{recipe: gmnet_imagenet, auto_augment: none}")
 
-    assert "rand-m1-mstd0.5-inc1 works on images as they are decoded" in told(recipe)[0]
+    assert "rand-m1-mstd0.5-inc1 is applied to images as they are decoded" in told(recipe)[0]
     assert load(without).count() == 6
     assert load(recipe, (DATA, GOOD["folder"][0])).count() == 6

@@ -1,0 +1,131 @@
+"""Readers of data sets by name: what decodes a set into memory, and what streams it.
+
+To add a data set, write its module, add a row to FORMATS and its spec to
+`gmsearch.experiment.DATA_SPECS`; a plugin calls `register_format`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+from collections.abc import Callable
+from typing import Any, Literal
+
+from gmsearch.data.source import Listed, Source
+from gmsearch.errors import FieldError, InputError
+from gmsearch.experiment import DATA_SPECS, DataSpec
+from gmsearch.wording import near
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Decodable:
+    """A data set that can be decoded into memory."""
+
+    identity: str
+    """Digest of all that determines the pixels."""
+    source: Callable[[], Source]
+    """Returns labels and images; called only where the cache does not have them."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Format:
+    """How a data set is read; both functions take its spec and may raise DataError."""
+
+    stored: Callable[[Any], Decodable] | None = None
+    """Opens the set for decoding into memory; None where it can only be streamed."""
+    streamed: Callable[[Any], Listed] | None = None
+    """Lists the images without decoding any; None where the set cannot be streamed."""
+    identity_of: Literal["parameters", "bytes"] = "bytes"
+    """What the identity of the decoded set is a digest of."""
+    source: str | None = None
+    """SHA-256 of the file that defines the format; None for those of this package."""
+
+
+def _stored(module: str) -> Callable[[Any], Decodable]:
+    """Return the opener of a module with the functions `identity` and `source`."""
+
+    def stored(spec: DataSpec) -> Decodable:
+        loaded = _loaded(module)
+        return Decodable(
+            identity=loaded.identity(spec), source=functools.partial(loaded.source, spec)
+        )
+
+    return stored
+
+
+def _streamed(module: str) -> Callable[[Any], Listed]:
+    """Return the function `listed` of a module."""
+
+    def listed(spec: DataSpec) -> Listed:
+        images: Listed = _loaded(module).listed(spec)
+        return images
+
+    return listed
+
+
+def _loaded(module: str) -> Any:
+    """Import a format when it is used: some need pyarrow, timm or torchvision."""
+    return importlib.import_module(f"gmsearch.data.{module}")
+
+
+FORMATS: dict[str, Format] = {
+    "spectral": Format(stored=_stored("spectral"), identity_of="parameters"),
+    "parquet": Format(stored=_stored("parquet"), streamed=_streamed("parquet")),
+    "folder": Format(stored=_stored("folder"), streamed=_streamed("folder")),
+    "cifar10": Format(stored=_stored("cifar")),
+    "cifar100": Format(stored=_stored("cifar")),
+    "timm": Format(streamed=_streamed("timm_sets")),
+}
+"""Reader of every data set, by the `name` of its spec."""
+
+
+def register_format(name: str, spec: type[DataSpec], data_format: Format) -> None:
+    """Add a data set: its spec for space files, its reader for trials.
+
+    Args:
+        name: Value of `data.name` in a space file, and of the spec's field `name`.
+        spec: A dataclass of the options a space file may give.
+        data_format: How the data set is read.
+
+    Raises:
+        InputError: where the name is taken.
+    """
+    if name in FORMATS or name in DATA_SPECS:
+        raise InputError(f"data set {name!r} exists already; choose another name")
+    DATA_SPECS[name] = spec
+    FORMATS[name] = data_format
+
+
+def format_of(spec: DataSpec) -> Format:
+    """Return the reader of a data set; raises FieldError where none has its name."""
+    data_format = FORMATS.get(spec.name)
+    if data_format is None:
+        raise FieldError("name", f"{spec.name!r} is not a data set; {near(spec.name, FORMATS)}")
+    return data_format
+
+
+def open_stored(spec: DataSpec) -> Decodable:
+    """Return a data set that can be decoded into memory.
+
+    Raises:
+        DataError: for data that is missing or of another form.
+        FieldError: where the data set can only be streamed.
+    """
+    stored = format_of(spec).stored
+    if stored is None:
+        raise FieldError("stream", f"{spec.name} can only be streamed; set `stream: true`")
+    return stored(spec)
+
+
+def open_streamed(spec: DataSpec) -> Listed:
+    """Return the images of a data set that are decoded when asked for.
+
+    Raises:
+        DataError: for files that are missing or of another form.
+        FieldError: where the data set cannot be streamed.
+    """
+    streamed = format_of(spec).streamed
+    if streamed is None:
+        raise FieldError("stream", f"{spec.name} cannot be streamed; set `stream: false`")
+    return streamed(spec)
