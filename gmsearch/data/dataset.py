@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from gmsearch.data import cache, holdout, stream
-from gmsearch.data.formats import format_of, open_stored
+from gmsearch.data.formats import FORMATS, open_stored
 from gmsearch.data.stream import ImageStream
 from gmsearch.experiment import DataSpec, StreamableImages
 
@@ -85,7 +85,7 @@ def load(spec: DataSpec) -> Dataset:
         mean=decoded.mean,
         std=decoded.std,
         identity=identity,
-        identity_of=format_of(spec).identity_of,
+        identity_of=FORMATS[spec.name].identity_of,
         resolution=images.shape[1],
         chance=_chance(evaluation),
     )

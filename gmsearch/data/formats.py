@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from gmsearch.data.source import Listed, Source
-from gmsearch.errors import FieldError, InputError
+from gmsearch.errors import FieldError
 from gmsearch.experiment import DATA_SPECS, DataSpec
-from gmsearch.wording import near
+from gmsearch.tables import Table
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,14 +69,17 @@ def _loaded(module: str) -> Any:
     return importlib.import_module(f"gmsearch.data.{module}")
 
 
-FORMATS: dict[str, Format] = {
-    "spectral": Format(stored=_stored("spectral"), identity_of="parameters"),
-    "parquet": Format(stored=_stored("parquet"), streamed=_streamed("parquet")),
-    "folder": Format(stored=_stored("folder"), streamed=_streamed("folder")),
-    "cifar10": Format(stored=_stored("cifar")),
-    "cifar100": Format(stored=_stored("cifar")),
-    "timm": Format(streamed=_streamed("timm_sets")),
-}
+FORMATS: Table[Format] = Table(
+    "name",
+    {
+        "spectral": Format(stored=_stored("spectral"), identity_of="parameters"),
+        "parquet": Format(stored=_stored("parquet"), streamed=_streamed("parquet")),
+        "folder": Format(stored=_stored("folder"), streamed=_streamed("folder")),
+        "cifar10": Format(stored=_stored("cifar")),
+        "cifar100": Format(stored=_stored("cifar")),
+        "timm": Format(streamed=_streamed("timm_sets")),
+    },
+)
 """Reader of every data set, by the `name` of its spec."""
 
 
@@ -89,20 +92,16 @@ def register_format(name: str, spec: type[DataSpec], data_format: Format) -> Non
         data_format: How the data set is read.
 
     Raises:
-        InputError: where the name is taken.
+        FieldError: where the name is taken.
     """
-    if name in FORMATS or name in DATA_SPECS:
-        raise InputError(f"data set {name!r} exists already; choose another name")
-    DATA_SPECS[name] = spec
-    FORMATS[name] = data_format
+    FORMATS.register(name, data_format)
+    DATA_SPECS.register(name, spec)
 
 
-def format_of(spec: DataSpec) -> Format:
-    """Return the reader of a data set; raises FieldError where none has its name."""
-    data_format = FORMATS.get(spec.name)
-    if data_format is None:
-        raise FieldError("name", f"{spec.name!r} is not a data set; {near(spec.name, FORMATS)}")
-    return data_format
+def forget_formats(source: str) -> None:
+    """Remove the data sets registered from a file, given by its SHA-256."""
+    for name in [name for name, row in FORMATS.items() if row.source == source]:
+        del FORMATS[name], DATA_SPECS[name]
 
 
 def open_stored(spec: DataSpec) -> Decodable:
@@ -112,7 +111,7 @@ def open_stored(spec: DataSpec) -> Decodable:
         DataError: for data that is missing or of another form.
         FieldError: where the data set can only be streamed.
     """
-    stored = format_of(spec).stored
+    stored = FORMATS[spec.name].stored
     if stored is None:
         raise FieldError("stream", f"{spec.name} can only be streamed; set `stream: true`")
     return stored(spec)
@@ -125,7 +124,7 @@ def open_streamed(spec: DataSpec) -> Listed:
         DataError: for files that are missing or of another form.
         FieldError: where the data set cannot be streamed.
     """
-    streamed = format_of(spec).streamed
+    streamed = FORMATS[spec.name].streamed
     if streamed is None:
         raise FieldError("stream", f"{spec.name} cannot be streamed; set `stream: false`")
     return streamed(spec)

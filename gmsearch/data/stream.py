@@ -12,7 +12,7 @@ import numpy as np
 
 from gmsearch.data import holdout
 from gmsearch.data.decode import DECODE_VERSION
-from gmsearch.data.formats import format_of, open_streamed
+from gmsearch.data.formats import FORMATS, open_streamed
 from gmsearch.data.source import TOGETHER_BYTES, Listed, Listing, check_labels
 from gmsearch.experiment import Preprocessing, StreamableImages
 from gmsearch.plain import digest, plain
@@ -98,7 +98,7 @@ def splits(spec: StreamableImages) -> tuple[str, Listed, dict[str, ImageStream]]
 def _identity(spec: StreamableImages, listed: Listed) -> str:
     """Return the digest of all options that change pixels, and of names and sizes of files."""
     options = {key: value for key, value in plain(spec).items() if key not in _NOT_PIXELS}
-    source = format_of(spec).source
+    source = FORMATS[spec.name].source
     return digest(
         {
             "streamed": spec.name,

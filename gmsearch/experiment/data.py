@@ -20,6 +20,7 @@ from gmsearch.limits import (
     build,
     check,
 )
+from gmsearch.tables import Table
 from gmsearch.wording import spelled
 
 Rule = tuple[bool, str, str]
@@ -245,14 +246,17 @@ class TimmImages(StreamableImages):
         )
 
 
-DATA_SPECS: dict[str, type[DataSpec]] = {
-    "spectral": Spectral,
-    "parquet": ParquetImages,
-    "folder": FolderImages,
-    "cifar10": Cifar10,
-    "cifar100": Cifar100,
-    "timm": TimmImages,
-}
+DATA_SPECS: Table[type[DataSpec]] = Table(
+    "name",
+    {
+        "spectral": Spectral,
+        "parquet": ParquetImages,
+        "folder": FolderImages,
+        "cifar10": Cifar10,
+        "cifar100": Cifar100,
+        "timm": TimmImages,
+    },
+)
 """Class of the spec of every data set; `gmsearch.data.formats` has a reader for each."""
 
 
@@ -262,9 +266,7 @@ def data_from(tree: Mapping[str, Any]) -> DataSpec:
     Raises:
         FieldError: for an unknown data set, and for every value outside its limits.
     """
-    cls = DATA_SPECS.get(tree["name"])
-    if cls is None:
-        raise FieldError("name", f"expected one of {', '.join(DATA_SPECS)}, got {tree['name']!r}")
+    cls = DATA_SPECS[tree["name"]]
     known = {field.name for field in dataclasses.fields(cls)}
     unused = {key for key, value in _ONLY_TIMM.items() if tree.get(key) == value} - known
     spec: DataSpec = build(cls, {key: tree[key] for key in tree if key not in unused})

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import typing
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -21,8 +19,9 @@ from gmsearch.limits import (
     broken,
     build,
     check,
-    require,
+    normalise,
 )
+from gmsearch.tables import Table
 from gmsearch.wording import spelled
 
 _CROP_SCALE = (0.08, 1.0)
@@ -91,6 +90,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Check the limits, then bring the recipe to its canonical form."""
+        normalise(self)
         wrong = broken(self)
         check(
             self,
@@ -124,11 +124,6 @@ class Recipe:
             assign(self, color_jitter=0.0)
         if self.micro_batch is not None and self.micro_batch >= self.batch_size:
             assign(self, micro_batch=None)
-        assign(self, crop_scale=tuple(map(float, self.crop_scale)))
-        for name in _float_fields():
-            value = getattr(self, name)
-            if value is not None:
-                assign(self, **{name: float(value)})
 
     @property
     def total_epochs(self) -> int:
@@ -142,14 +137,7 @@ class Recipe:
         return "float32" if device.startswith("cpu") else "bfloat16"
 
 
-@functools.cache
-def _float_fields() -> tuple[str, ...]:
-    """Return the fields whose whole numbers are stored as floats."""
-    hints = typing.get_type_hints(Recipe)
-    return tuple(name for name, hint in hints.items() if hint in (float, float | None))
-
-
-RECIPES: dict[str, dict[str, Any]] = {
+_ROWS: dict[str, dict[str, Any]] = {
     # The official command of GmNet on ImageNet-1k (8 GPUs of 256 images), which is StarNet-S1's.
     "gmnet_imagenet": {
         "epochs": 300,
@@ -171,6 +159,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "dtype": "float32",
     },
 }
+RECIPES: Table[dict[str, Any]] = Table("recipe", _ROWS)
 """Recipes by name; in a space file `train: {recipe: NAME, …}`."""
 
 
@@ -185,8 +174,6 @@ def recipe_from(tree: Mapping[str, Any]) -> Recipe:
     name = tree.get("recipe")
     given = {key: value for key, value in tree.items() if key != "recipe"}
     if name is not None:
-        known = isinstance(name, str) and name in RECIPES
-        require(known, "recipe", f"expected one of {', '.join(RECIPES)}, got {name!r}")
         given = {**RECIPES[name], **given}
     recipe: Recipe = build(Recipe, given)
     return recipe
