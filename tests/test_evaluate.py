@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import itertools
 import math
+import weakref
 
 import numpy as np
 import pytest
@@ -10,7 +13,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gmsearch.evaluate import score
+from gmsearch import evaluate
+from gmsearch.evaluate import Tally, score
 
 
 @settings(max_examples=60, deadline=None)
@@ -75,3 +79,38 @@ def test_shapes_that_do_not_match_are_refused(
     """No images, or labels of another number, are an error that names both shapes."""
     with pytest.raises(ValueError, match=r"logits .* labels"):
         score(torch.zeros(logits), torch.zeros(labels, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("pending", [0, 50, 2**22])
+def test_batches_do_not_change_a_score(pending: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores are equal to the bit however images are split, and whenever logits are reduced."""
+    monkeypatch.setattr(evaluate, "_PENDING", pending)
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(97, 7, generator=generator) * 5
+    labels = torch.randint(7, (97,), generator=generator)
+    spread = {"spread": lambda x, y: float(x.std() + y.double().std())}
+    tally = Tally(spread)
+    for start, stop in itertools.pairwise([0, 1, 30, 31, 97]):
+        tally.add(logits[start:stop], labels[start:stop])
+    batched, whole = tally.scores(), score(logits, labels, spread)
+
+    assert (batched.predictions == whole.predictions).all()
+    for name in ("top1", "top5", "loss", "majority", "extra"):
+        assert getattr(batched, name) == getattr(whole, name)
+
+
+@pytest.mark.parametrize("extra", [None, {"zero": lambda _x, _y: 0.0}])
+def test_logits_are_kept_only_for_metrics_that_need_them(
+    extra: dict[str, evaluate.MetricFunction] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without further metrics, the memory held does not grow with the number of classes."""
+    monkeypatch.setattr(evaluate, "_PENDING", 10)
+    tally = Tally(extra)
+    logits = torch.zeros(4, 5)
+    held = weakref.ref(logits)
+    tally.add(logits, torch.zeros(4, dtype=torch.int64))
+    del logits
+    gc.collect()
+
+    assert (held() is None) or extra is not None
+    assert len(tally._kept) == (0 if extra is None else 1)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from gmsearch.bands.norms import Norms, drawn
 from gmsearch.bands.split import versions
-from gmsearch.evaluate import MetricFunction, Scores, score
+from gmsearch.evaluate import MetricFunction, Scores, Tally
 from gmsearch.experiment import Bands
 
 # Floats of a batch on a CPU, which is faster while a batch stays in its cache: 170 images of 32
@@ -100,21 +100,19 @@ def evaluate_batches(
     """
     device = torch.device(device)
     normal = _Normal(bands, mean, std, device, only)
-    logits: dict[str, list[Tensor]] = {}
-    targets: list[Tensor] = []
+    tallies: dict[str, Tally] = {}
     with _measuring(model, device):
         norms = Norms(model)
         if bands.bn == "reestimate":
             _estimate(model, norms, normal, training)
         for images, labels in _parts(batches, device):
-            targets.append(labels.to(device))
+            targets = labels.to(device)
             for name, version in normal.versions(images):
                 with norms.of(name):
-                    logits.setdefault(name, []).append(model(version))
-        if not targets:
+                    tallies.setdefault(name, Tally(extra)).add(model(version), targets)
+        if not tallies:
             raise ValueError("there are no images to evaluate on")
-        together = torch.cat(targets)
-        return {name: score(torch.cat(parts), together, extra) for name, parts in logits.items()}
+        return {name: tally.scores() for name, tally in tallies.items()}
 
 
 def _estimate(
