@@ -98,6 +98,7 @@ class GmNetSpec:
         return network_digest(self)
 
 
+@lru_cache(maxsize=2**12)
 def _canonical(gate: Gate, n_stages: int) -> Gate:
     """Return the gate as a GmNet has it, in one form for equal networks.
 

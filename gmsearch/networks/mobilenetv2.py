@@ -96,7 +96,7 @@ class MobileNetV2Spec:
             errors += ratio_errors(self.mlp_ratio, narrowest, errors)
         raise_all(errors)
         assign(self, mlp_ratio=spread(self.mlp_ratio, n), kernel_size=spread(self.kernel_size, n))
-        by_stage = [self.places(stage) for stage in range(n)]
+        by_stage = tuple(self.places(stage) for stage in range(n))
         assign(self, gate=classic_gate(self.gate, PLACES, by_stage, OWN_ACTIVATION))
 
     def stride(self, stage: int) -> int:

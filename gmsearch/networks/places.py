@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from gmsearch.errors import FieldError
@@ -53,7 +54,10 @@ def canonical_gate(gate: Gate, places: Places) -> Gate:
     return gate if named == gate.placement else dataclasses.replace(gate, placement=named)
 
 
-def classic_gate(gate: Gate, places: Places, by_stage: Sequence[Sequence[str]], own: str) -> Gate:
+@lru_cache(maxsize=2**12)
+def classic_gate(
+    gate: Gate, places: Places, by_stage: tuple[tuple[str, ...], ...], own: str
+) -> Gate:
     """Return the gate as a ResNet-18 or MobileNetV2 has it, in one form for equal networks.
 
     The places that the gate names have its activation, multiplied in the stages that it names;

@@ -65,7 +65,7 @@ class ResNet18Spec:
             message = f"has {n_stages} stages; a ResNet-18 has at most 4"
             errors.insert(0, FieldError("widths", message))
         raise_all(errors)
-        by_stage = [PLACES.names] * n_stages
+        by_stage = (PLACES.names,) * n_stages
         assign(self, gate=classic_gate(self.gate, PLACES, by_stage, OWN_ACTIVATION))
 
     def stride(self, stage: int) -> int:
