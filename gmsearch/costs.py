@@ -1,18 +1,18 @@
 """Static cost of any candidate, the constraints on it, and matching it to the baseline's.
 
 Everything here is known before training. Our own networks are counted in closed form; torch is
-loaded only for a model of timm, which is measured on shapes.
+loaded only for a network without one, a model of timm or a plugin's, which is measured on shapes.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Mapping
 
 from gmsearch.experiment import Arm
 from gmsearch.matching import matched
 from gmsearch.networks import Candidate, Cost, cost, is_counted
+from gmsearch.networks.count import counted_once
 from gmsearch.space import Space
 
 
@@ -38,7 +38,7 @@ def uncounted_operators(candidate: Candidate, task: Task) -> list[str]:
     return sorted(counted(candidate, task)[1])
 
 
-@functools.cache
+@counted_once
 def counted(candidate: Candidate, task: Task) -> tuple[Cost, Mapping[str, int]]:
     """Return the cost of a candidate, and how often each operator it leaves out occurs.
 
@@ -47,7 +47,7 @@ def counted(candidate: Candidate, task: Task) -> tuple[Cost, Mapping[str, int]]:
     """
     if is_counted(candidate):
         return cost(candidate, num_classes=task.classes, resolution=task.resolution), {}
-    # Deferred, since torch is loaded for a model of timm only.
+    # Deferred, since torch is loaded only for a network without a closed form.
     from gmsearch.measured_cost import measured_cost
     from gmsearch.models import build
 

@@ -13,7 +13,7 @@ from gmsearch.data import load
 from gmsearch.environment import cpu_count, cpu_name, lacking
 from gmsearch.errors import FieldError, InputError
 from gmsearch.experiment import Arm, timed
-from gmsearch.networks import TimmSpec
+from gmsearch.networks import is_counted
 from gmsearch.space import Resources, Space
 
 _ARMS_CHECKED = 100
@@ -96,7 +96,7 @@ def require_possible(space: Space, context: RunContext, path: Path) -> None:
         if missing is not None:
             raise InputError(f"{path}: train.compile: {missing}")
     for arm in arms:
-        if isinstance(arm.candidate, TimmSpec):
+        if not is_counted(arm.candidate):
             try:
                 counted(arm.candidate, context.task)
             except FieldError as error:
@@ -119,7 +119,7 @@ def network_remarks(arms: Iterable[Arm], context: RunContext) -> list[str]:
     counts: collections.Counter[str] = collections.Counter()
     for candidate in dict.fromkeys(arm.candidate for arm in arms):
         counts.update(set(candidate.kernel_warnings(context.resolution)))
-        if isinstance(candidate, TimmSpec):
+        if not is_counted(candidate):
             unknown = counted(candidate, context.task)[1]
             counts.update(f"the static cost leaves out {operator}" for operator in unknown)
     return [

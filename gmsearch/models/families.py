@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from gmsearch.limits import require
 from gmsearch.models.gmnet import GmNet
 from gmsearch.models.mobilenetv2 import MobileNetV2
 from gmsearch.models.resnet18 import ResNet18
@@ -97,5 +98,6 @@ def build(candidate: Candidate, *, num_classes: int, in_chans: int = 3, seed: in
         plugin = FAMILIES[candidate.family].build
         if plugin is None:
             return NETWORKS[candidate.family].build(candidate, num_classes, in_chans, seed)
+        require(in_chans == 3, "in_chans", f"expected 3 input channels, got {in_chans}")
         model: nn.Module = plugin(candidate, num_classes)
         return model

@@ -275,7 +275,7 @@ def gain(product: str, activation: str, site: Site, init: Init) -> float:
 
     Variances are over the input and the initial weights, away from the border.
     """
-    act, act2, act_z, act2_z2 = _moments(activation)
+    act, act2, act_z, act2_z2 = _moments(activation, ACTIVATIONS[activation].source)
     moments = FACTORS[product].moments
     if moments is None:
         return 1 / math.sqrt(act2 - act**2)
@@ -285,8 +285,11 @@ def gain(product: str, activation: str, site: Site, init: Init) -> float:
 
 
 @cache
-def _moments(name: str) -> tuple[float, float, float, float]:
-    """Return E[s], E[s^2], E[s z], E[s^2 z^2] of s = act(z), z standard normal, to 1e-7."""
+def _moments(name: str, _source: str | None) -> tuple[float, float, float, float]:
+    """Return E[s], E[s^2], E[s z], E[s^2 z^2] of s = act(z), z standard normal, to 1e-7.
+
+    The file that defines the activation is part of the key of the cache.
+    """
     z = torch.linspace(-12, 12, 240_001, dtype=torch.float64)
     density = torch.exp(-z.square() / 2)
     density /= density.sum()

@@ -1,10 +1,11 @@
-"""What is counted, and how the counts of parts add up to a network's, in all and by kind."""
+"""Counts of the parts of a network, and their sum as its cost, in total and by kind."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 Kind = Literal[
     "conv",  # dense or grouped
@@ -23,7 +24,7 @@ Kind = Literal[
 
 
 class Count(NamedTuple):
-    """The four numbers, of anything; see the package's convention."""
+    """The four numbers of a cost; `gmsearch.networks.cost` states the convention."""
 
     params: int = 0
     flops: int = 0
@@ -35,22 +36,41 @@ class Count(NamedTuple):
         return Count(*map(sum, zip(self, other, strict=True)))
 
     def times(self, n: int) -> Count:
-        """Return `n` of the same."""
+        """Return every number times `n`."""
         return Count(*(n * number for number in self))
 
 
 NOTHING = Count()
 
+_Counted = TypeVar("_Counted", bound=Callable[..., Any])
+_CACHES: list[Callable[[], None]] = []
+
+
+def counted_once(function: _Counted) -> _Counted:
+    """Cache the counts that a function returns, until `forget_counts`."""
+    cached = lru_cache(maxsize=2**16)(function)
+    _CACHES.append(cached.cache_clear)
+    return cast("_Counted", cached)
+
+
+def forget_counts() -> None:
+    """Empty the caches of counts, which know activations and products by name.
+
+    To be called when a name gets another meaning, as when a plugin is loaded anew.
+    """
+    for clear in _CACHES:
+        clear()
+
 
 class Part(NamedTuple):
-    """A part of a network: its count, and the same by kind, where a kind may stand repeatedly."""
+    """A part of a network: its count, and the same by kind; a kind may occur more than once."""
 
     total: Count = NOTHING
     kinds: tuple[tuple[Kind, Count], ...] = ()
 
 
 def part(kind: Kind, **numbers: int) -> Part:
-    """Return a part of one kind, its numbers by name."""
+    """Return a part of one kind from its numbers by name."""
     count = Count(**numbers)
     return Part(count, ((kind, count),))
 
@@ -58,20 +78,20 @@ def part(kind: Kind, **numbers: int) -> Part:
 def together(*parts: Part) -> Part:
     """Return several parts as one."""
     total = NOTHING
-    for one in parts:
-        total = total.plus(one.total)
-    return Part(total, tuple(kind for one in parts for kind in one.kinds))
+    for part_ in parts:
+        total = total.plus(part_.total)
+    return Part(total, tuple(kind for part_ in parts for kind in part_.kinds))
 
 
-def repeated(one: Part, n: int) -> Part:
-    """Return `n` of the same part as one."""
-    kinds = tuple((kind, count.times(n)) for kind, count in one.kinds)
-    return Part(one.total.times(n), kinds)
+def repeated(block: Part, n: int) -> Part:
+    """Return `n` equal parts as one."""
+    kinds = tuple((kind, count.times(n)) for kind, count in block.kinds)
+    return Part(block.total.times(n), kinds)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
-    """What a network costs; see the package's convention."""
+    """Cost of a network on one image; `gmsearch.networks.cost` states the convention."""
 
     params: int
     """Trainable parameters."""
@@ -82,24 +102,25 @@ class Cost:
     activation_elements: int
     """Elements those operations write."""
     parts: tuple[Part, ...] = dataclasses.field(default=(), repr=False, compare=False)
-    """What the numbers are the sums of."""
+    """The parts whose sum the numbers are."""
 
     def metrics(self) -> dict[str, float]:
         """Return the static metrics by name."""
         return {name: getattr(self, name) for name in Count._fields}
 
     def by_kind(self) -> dict[Kind, Count]:
-        """Return the four numbers by kind of layer or operation; they add up to the whole."""
-        found: dict[Kind, Count] = {}
-        for one in self.parts:
-            for kind, count in one.kinds:
-                found[kind] = found.get(kind, NOTHING).plus(count)
-        return {kind: count for kind, count in found.items() if any(count)}
+        """Return the four numbers by kind of layer or operation; they add up to the total."""
+        counts: dict[Kind, Count] = {}
+        for part_ in self.parts:
+            for kind, count in part_.kinds:
+                counts[kind] = counts.get(kind, NOTHING).plus(count)
+        return {kind: count for kind, count in counts.items() if any(count)}
 
 
 def cost_of(*parts: Part) -> Cost:
     """Return the sum over the parts of a network."""
-    params, flops, ops, elements = map(sum, zip(*[one.total for one in parts], strict=True))
+    totals = [counted.total for counted in parts]
+    params, flops, ops, elements = map(sum, zip(*totals, strict=True))
     return Cost(
         params=params,
         flops=flops,
@@ -110,9 +131,9 @@ def cost_of(*parts: Part) -> Cost:
 
 
 def conv_kind(in_chans: int, groups: int, kernel_size: Iterable[int]) -> Kind:
-    """Return the kind of a convolution: pointwise 1x1 and dense, depthwise a group per channel.
+    """Return the kind of a convolution, from its groups and the sides of its kernel.
 
-    Of a single channel a depthwise convolution is a dense one.
+    1x1 and dense is pointwise, one group per channel depthwise; with one channel both are dense.
     """
     if groups == 1:
         return "pointwise" if all(k == 1 for k in kernel_size) else "conv"

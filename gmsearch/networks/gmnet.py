@@ -17,7 +17,7 @@ from gmsearch.limits import (
     raise_all,
 )
 from gmsearch.networks.candidate import network_digest
-from gmsearch.networks.count import Part, part, repeated, together
+from gmsearch.networks.count import Part, counted_once, part, repeated, together
 from gmsearch.networks.gate import Gate
 from gmsearch.networks.layers import batch_norm, conv, elementwise, pooled_linear
 from gmsearch.networks.places import Place, Places, canonical_gate, count_place, without_self
@@ -146,17 +146,17 @@ def parts(network: GmNetSpec, num_classes: int, resolution: int, in_chans: int) 
     return counted
 
 
-@lru_cache(maxsize=2**16)
+@counted_once
 def _stem(in_chans: int, width: int, side: int) -> Part:
     return together(_normed(in_chans, width, side), elementwise("activation", width, side))
 
 
-@lru_cache(maxsize=2**16)
+@counted_once
 def _head(width: int, num_classes: int, side: int) -> Part:
     return together(batch_norm(width, side), pooled_linear(width, num_classes, side))
 
 
-@lru_cache(maxsize=2**16)
+@counted_once
 def _stage(
     depth: int, shape: tuple[int, int, float, int, int], product: str, variant: _Variant
 ) -> Part:
@@ -169,7 +169,7 @@ def _normed(in_chans: int, out_chans: int, side: int) -> Part:
     return together(conv(in_chans, out_chans, 3, side), batch_norm(out_chans, side))
 
 
-@lru_cache(maxsize=2**16)
+@counted_once
 def _block(shape: tuple[int, int, int, int], product: str, variant: _Variant) -> Part:
     width, hidden, kernel_size, side = shape
 

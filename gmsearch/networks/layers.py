@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-from gmsearch.networks.count import Kind, Part, conv_kind, part, together
+from gmsearch.networks.count import Kind, Part, conv_kind, counted_once, part, together
 
 
-@lru_cache(maxsize=2**16)
+@counted_once
 def conv(
     in_chans: int,
     out_chans: int,
@@ -17,21 +15,21 @@ def conv(
     *,
     bias: bool = True,
 ) -> Part:
-    """Count a convolution; fvcore gives its bias for free."""
+    """Count a convolution; fvcore counts no bias."""
     weights = out_chans * in_chans // groups * kernel_size**2
     kind = conv_kind(in_chans, groups, (kernel_size,))
     return part(kind, params=weights + bias * out_chans, flops=weights * side**2)
 
 
-@lru_cache(maxsize=2**16)
+@counted_once
 def batch_norm(width: int, side: int) -> Part:
     """Count a batch norm with weight and bias."""
     return part("norm", params=2 * width, flops=2 * width * side**2)
 
 
-@lru_cache(maxsize=2**16)
+@counted_once
 def pooled_linear(width: int, num_classes: int, side: int) -> Part:
-    """Count the global average pool, which has `side`^2 pixels to read, and the linear head."""
+    """Count the global average pool of a map of `side`^2 pixels, and the linear head."""
     return together(
         part("pool", flops=width * side**2),
         part("linear", params=(width + 1) * num_classes, flops=width * num_classes),

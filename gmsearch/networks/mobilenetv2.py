@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import lru_cache
 from typing import Annotated, Literal
 
 from gmsearch.errors import FieldError
@@ -18,7 +17,7 @@ from gmsearch.limits import (
     raise_all,
 )
 from gmsearch.networks.candidate import network_digest
-from gmsearch.networks.count import Part, repeated, together
+from gmsearch.networks.count import Part, counted_once, repeated, together
 from gmsearch.networks.gate import Gate
 from gmsearch.networks.layers import batch_norm, conv, elementwise, pooled_linear
 from gmsearch.networks.places import Place, Places, classic_gate, classic_places, count_place
@@ -152,7 +151,7 @@ def parts(
     return counted
 
 
-@lru_cache(maxsize=2**16)
+@counted_once
 def _normed(in_chans: int, out_chans: int, kernel_size: int, side: int) -> Part:
     return together(
         conv(in_chans, out_chans, kernel_size, side, bias=False),
@@ -161,7 +160,7 @@ def _normed(in_chans: int, out_chans: int, kernel_size: int, side: int) -> Part:
     )
 
 
-@lru_cache(maxsize=2**16)
+@counted_once
 def _stage(
     depth: int,
     shape: tuple[int, int, float, int],
@@ -180,7 +179,7 @@ def _stage(
     return together(first, repeated(together(later, shortcut), depth - 1))
 
 
-@lru_cache(maxsize=2**16)
+@counted_once
 def _block(
     before: int,
     shape: tuple[int, float, int],

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from functools import lru_cache
 from typing import Annotated, Literal
 
 from gmsearch.errors import FieldError
 from gmsearch.limits import Length, Positive, Share, assign, normalise, raise_all
 from gmsearch.networks.candidate import network_digest
-from gmsearch.networks.count import Part, repeated, together
+from gmsearch.networks.count import Part, counted_once, repeated, together
 from gmsearch.networks.gate import Gate
 from gmsearch.networks.layers import batch_norm, conv, elementwise, pool, pooled_linear
 from gmsearch.networks.places import Place, Places, classic_gate, classic_places, count_place
@@ -104,7 +103,7 @@ def parts(network: ResNet18Spec, num_classes: int, resolution: int, in_chans: in
     return counted
 
 
-@lru_cache(maxsize=2**16)
+@counted_once
 def _stem(in_chans: int, width: int, side: int, cifar: bool) -> Part:  # noqa: FBT001 - of a memo
     return together(
         conv(in_chans, width, 3 if cifar else 7, side, bias=False),
@@ -114,7 +113,7 @@ def _stem(in_chans: int, width: int, side: int, cifar: bool) -> Part:  # noqa: F
     )
 
 
-@lru_cache(maxsize=2**16)
+@counted_once
 def _stage(depth: int, shape: tuple[int, int, int, int], places: tuple[Place, ...]) -> Part:
     before, width, stride, side = shape
     shortcut = stride == 1 and before == width
@@ -125,7 +124,7 @@ def _stage(depth: int, shape: tuple[int, int, int, int], places: tuple[Place, ..
     return together(first, repeated(_block(width, width, side, places), depth - 1))
 
 
-@lru_cache(maxsize=2**16)
+@counted_once
 def _block(before: int, width: int, side: int, places: tuple[Place, ...]) -> Part:
     """Count a basic block from `before` channels, its shortcut an identity."""
     inner, outer = places

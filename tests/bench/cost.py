@@ -10,21 +10,19 @@ from __future__ import annotations
 
 import cProfile
 import functools
-import importlib
 import io
-import pkgutil
 import pstats
 import random
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from paired import Row, arguments, faster, interleaved, write
 
-import gmsearch.networks
 from gmsearch.models import build
-from gmsearch.networks import GmNetSpec
+from gmsearch.networks import GmNetSpec, cost
+from gmsearch.networks.count import forget_counts
 
 RESOLUTION = 224
 CLASSES = 1000
@@ -70,22 +68,8 @@ def by_fvcore(sample: Sequence[GmNetSpec]) -> list[int]:
 def closed_form(sample: Sequence[GmNetSpec]) -> list[int]:
     """Return our totals."""
     return [
-        gmsearch.networks.cost(candidate, num_classes=CLASSES, resolution=RESOLUTION).flops
-        for candidate in sample
+        cost(candidate, num_classes=CLASSES, resolution=RESOLUTION).flops for candidate in sample
     ]
-
-
-def forget() -> None:
-    """Empty every cache of counts."""
-    for module in _modules():
-        for value in vars(module).values():
-            if hasattr(value, "cache_clear"):
-                value.cache_clear()
-
-
-def _modules() -> Iterator[object]:
-    for module in pkgutil.iter_modules(gmsearch.networks.__path__):
-        yield importlib.import_module(f"gmsearch.networks.{module.name}")
 
 
 def measured(sample: list[GmNetSpec], block: int, repeats: int) -> list[Row]:
@@ -109,7 +93,7 @@ def measured(sample: list[GmNetSpec], block: int, repeats: int) -> list[Row]:
         return (time.perf_counter() - start) / (loops * len(sample))
 
     def empty() -> float:
-        forget()
+        forget_counts()
         start = time.perf_counter()
         closed_form(sample)
         return (time.perf_counter() - start) / len(sample)
