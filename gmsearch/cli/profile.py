@@ -16,7 +16,7 @@ from rich.text import Text
 from gmsearch.cli.profile_text import Profile, Row, print_profile, write_csv, write_json
 from gmsearch.errors import FieldError, GmsearchError, InputError
 from gmsearch.experiment import TimingCondition
-from gmsearch.networks import PRESETS, Candidate, Cost, TimmSpec, candidate_from, cost
+from gmsearch.networks import PRESETS, Candidate, Cost, TimmSpec, candidate_from, cost, is_counted
 from gmsearch.search.arms import Arms
 from gmsearch.search.uniform import Uniform
 from gmsearch.space import Space
@@ -170,9 +170,9 @@ def _cost(
 ) -> tuple[Cost, dict[str, int]]:
     from gmsearch.measured_cost import measured_cost
 
-    if isinstance(candidate, TimmSpec):
-        return measured_cost(model, resolution)
-    return cost(candidate, num_classes=classes, resolution=resolution), {}
+    if is_counted(candidate):
+        return cost(candidate, num_classes=classes, resolution=resolution), {}
+    return measured_cost(model, resolution)
 
 
 def _time(

@@ -22,7 +22,6 @@ from gmsearch.evaluate import Scores
 from gmsearch.experiment import Plan, Progress
 from gmsearch.metrics import HOLDOUT
 from gmsearch.models import activation_regimes, build
-from gmsearch.networks import TimmSpec
 from gmsearch.runner import checkpoint
 from gmsearch.runner.data import Run, dataset, evaluate, first, training_batches
 from gmsearch.train import Epoch, train
@@ -69,8 +68,7 @@ def run_trial(plan: Plan) -> Run:
     evaluation = evaluate(plan, data, trained, "evaluation")
     values = {**metrics(evaluation), **held}
     values |= {**plan.known, "chance": data.chance, "train_loss": last.train_loss}
-    if not isinstance(candidate, TimmSpec):
-        values |= _regimes(trained, data, plan.device)
+    values |= _regimes(trained, data, plan.device)
     _require_finite(values)
     ledger.write_history(folder, plan.key, history)
     training = {
