@@ -13,6 +13,12 @@ from pathlib import Path
 
 import pytest
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the flag that rewrites the messages of `tests/space/messages/`."""
+    parser.addoption("--rewrite-messages", action="store_true", help="write the messages of now")
+
+
 TINY_SPACE = """\
 study: tiny
 model:

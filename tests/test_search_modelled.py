@@ -18,7 +18,7 @@ import pytest
 from gmsearch import pareto
 from gmsearch.search import Outcome, Proposal, Sampler, sampler
 from gmsearch.search.modelled import POPULATION, TPE_BATCH, distribution, encode, suggest
-from gmsearch.search.uniform import seeded
+from gmsearch.seeds import sampler_seed
 from gmsearch.space import Choice, Float, Int, Parameter, Space
 from gmsearch.spacefile import load_space
 
@@ -159,8 +159,8 @@ def test_a_fresh_optuna_sampler_would_repeat_itself(load: Callable[..., Space]) 
     asks = sampler(space).ask(5)
     searcher: Any = sampler(space)
     searcher.replay(asks, [])
-    trap = searcher._study(seeded(0, 0))
-    safe = searcher._study(seeded(0, 5))
+    trap = searcher._study(sampler_seed(0, 0))
+    safe = searcher._study(sampler_seed(0, 5))
 
     rates = [ask.assignment["train.lr"] for ask in asks]
     # In the order of the space, as the draws were made.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import random
 import statistics
@@ -24,8 +23,6 @@ from gmsearch.driver.preflight import (
 from gmsearch.experiment import Arm
 from gmsearch.metrics import STATIC_METRICS
 from gmsearch.search import sampler
-from gmsearch.search.arms import Arms
-from gmsearch.search.uniform import Uniform
 from gmsearch.space import Space
 from gmsearch.spacefile import json_schema, load_space
 
@@ -80,14 +77,11 @@ def _arms(space: Space) -> tuple[list[Arm], bool]:
 
     Those a listed method asks for; of a space that is searched all, or random ones of a large.
     """
-    if not space.selects():
+    if not space.search.selects:
         return [space.arm(p.assignment) for p in sampler(space).ask(None)], True
-    count = space.count()
-    if count is not None and count <= _ENUMERATED:
-        return [arm for _, arm in space.arms()], True
-    uniform, rng = Uniform(space, Arms(space)), random.Random(0)
-    drawn = itertools.islice(iter(lambda: uniform.draw(rng), None), _DRAWN)
-    return [space.arm(assignment) for assignment in drawn], False
+    exact = space.at_most(_ENUMERATED)
+    drawn = space.arms() if exact else space.some(_DRAWN, random.Random(0))
+    return [arm for _, arm in drawn], exact
 
 
 def _count(space: Space, arms: list[Arm], *, exact: bool) -> str:

@@ -176,7 +176,7 @@ class _Best:
     def __init__(self, space: Space) -> None:
         self._space = space
         self._objective = space.objectives[0]
-        prefix = HOLDOUT if space.selects() else ""
+        prefix = HOLDOUT if space.search.selects else ""
         metric = self._objective.metric
         self._metric = prefix + metric if is_trained(metric) else metric
         self._values: dict[str, list[float]] = {}

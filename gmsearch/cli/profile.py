@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,6 @@ from gmsearch.cli.profile_text import Profile, Row, print_profile, write_csv, wr
 from gmsearch.errors import FieldError, GmsearchError, InputError
 from gmsearch.experiment import TimingCondition
 from gmsearch.networks import PRESETS, Candidate, Cost, TimmSpec, candidate_from, cost, is_counted
-from gmsearch.search.arms import Arms
-from gmsearch.search.uniform import Uniform
 from gmsearch.space import Space
 from gmsearch.spacefile import load_space
 
@@ -109,19 +106,14 @@ def _candidates(request: Request, console: Console) -> tuple[dict[str, Candidate
 
 def _of_space(space: Space, console: Console) -> dict[str, Candidate]:
     """Return the candidates of a space by label; random ones of a large space."""
-    count, rng = space.count(), random.Random(0)
-    assignments: Iterator[Any]
-    if count is not None and count <= _OF_A_SPACE:
-        assignments = (assignment for assignment, _ in space.arms())
-    else:
-        uniform = Uniform(space, Arms(space))
-        drawn = iter(lambda: uniform.draw(rng), None)
-        assignments = itertools.islice(drawn, _OF_A_SPACE)
+    if not space.at_most(_OF_A_SPACE):
+        count = space.count()
         console.print(
             f"{space.study}: {_OF_A_SPACE} random candidates of "
             f"{'infinitely many' if count is None else f'{count:,}'}"
         )
-    return {space.label(one) or space.study: space.arm(one).candidate for one in assignments}
+    chosen = space.some(_OF_A_SPACE, random.Random(0))
+    return {space.label(assignment) or space.study: arm.candidate for assignment, arm in chosen}
 
 
 def _size(space: Space) -> tuple[int, int]:

@@ -9,7 +9,6 @@ normalisation and random erasing, which the device does.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import multiprocessing
 import os
 import random
@@ -29,6 +28,7 @@ from gmsearch.data.source import Listing
 from gmsearch.data.stream import ImageStream
 from gmsearch.errors import DataError
 from gmsearch.experiment import Preprocessing, Recipe
+from gmsearch.seeds import derive_wide_seed
 
 Transform = Callable[[Image.Image], Any]
 _Key = tuple[int, int]
@@ -71,8 +71,7 @@ class StreamedBatches:
         Raises:
             DataError: For an image that cannot be decoded, naming it.
         """
-        stream = hashlib.sha256(f"{seed}/stream/{epoch}".encode()).digest()
-        rng = np.random.default_rng(int.from_bytes(stream))
+        rng = np.random.default_rng(derive_wide_seed(seed, "stream", epoch))
         rows = self._images.shuffled(rng)[: len(self) * self._batch_size]
         seeds = rng.integers(2**63, size=len(rows))
         keys = list(zip(rows.tolist(), seeds.tolist(), strict=True))

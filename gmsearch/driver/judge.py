@@ -109,7 +109,7 @@ class Judge:
         known = self.known(arm)
         if metric in known or not is_trained(metric):
             return known.get(metric)
-        return self._mean(arm, f"{HOLDOUT}{metric}" if self.space.selects() else metric)
+        return self._mean(arm, f"{HOLDOUT}{metric}" if self.space.search.selects else metric)
 
     def outcome(self, number: int, arm: Arm) -> Outcome:
         """Return what the sampler is told of its proposal: of the arm, the mean over its seeds."""

@@ -7,12 +7,13 @@ not used.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
+from gmsearch.seeds import derive_seed
 
 Init = Literal["kaiming", "release", "timm"]
 _TRUNCATED_SD = 0.02
@@ -68,5 +69,4 @@ def _uniform(tensor: Tensor, bound: float, seed: int, name: str) -> None:
 
 
 def _generator(seed: int, name: str) -> torch.Generator:
-    hashed = hashlib.sha256(f"{seed}/{name}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(hashed[:8], "big") >> 1)
+    return torch.Generator().manual_seed(derive_seed(seed, name))

@@ -62,7 +62,7 @@ def write_report(
     everything = not (pareto or ablation or curves)
     wanted = {
         "pareto": pareto or everything,
-        "ablation": ablation or (everything and not study.space.selects()),
+        "ablation": ablation or (everything and not study.space.search.selects),
         "curves": curves or ablation or everything,
     }
     # Printed when all is written: a reader of a pipe that has seen enough ends the program.

@@ -161,7 +161,7 @@ class StudyFacts:
 
         A method that selects by what it saw is shown the holdout; its front is judged there.
         """
-        return HOLDOUT + name if self.space.selects() and is_trained(name) else name
+        return HOLDOUT + name if self.space.search.selects and is_trained(name) else name
 
 
 def _place(name: str) -> tuple[str, list[float], bool, str]:

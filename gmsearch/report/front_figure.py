@@ -65,7 +65,7 @@ def front_figure(facts: FrontFacts) -> Figure | None:
 
 def _title(facts: FrontFacts) -> str:
     objectives = ", ".join(f"{a.shown.name} {a.shown.arrow}" for a in facts.axes)
-    selects = facts.study.space.selects()
+    selects = facts.study.space.search.selects
     chosen = ", chosen on the holdout, drawn of the evaluation split" if selects else ""
     return f"{facts.study.name}: front of {objectives}{chosen}; mean ± sd over the seeds"
 

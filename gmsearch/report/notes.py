@@ -203,7 +203,7 @@ def _split_notes(study: StudyFacts) -> list[str]:
     chance = f"; chance {100 * data.chance:.1f} %" if data.chance is not None else ""
     shown = f"the evaluation split{images}{chance}"
     held = f", {data.holdout} images" if data.holdout is not None else ""
-    if study.space.selects():
+    if study.space.search.selects:
         notes = [
             (
                 f"The holdout ({100 * study.space.data.holdout:g} % of the training split{held}) "

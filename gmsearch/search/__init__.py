@@ -1,8 +1,8 @@
-"""What to try next: listed, random and modelled samplers behind one ask and tell.
+"""What to try next: one sampler per method of search, behind one ask and tell.
 
-A sampler proposes assignments of a space and learns outcomes; it knows nothing of how or where
-they are run, and everything it proposes follows from the space and from what it was told. It
-needs neither torch nor ray, and loads Optuna only for the methods that are Optuna's.
+A sampler proposes assignments of a space and records outcomes; it does not know how or where
+they are run, and its proposals depend only on the space and on earlier outcomes. Samplers need
+neither torch nor ray, and load Optuna only for Optuna's methods.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from gmsearch.search.proposal import Outcome, Proposal, Sampler
 from gmsearch.search.uniform import Random
 from gmsearch.space import Space
 
-__all__ = ["Outcome", "Proposal", "Sampler", "sampler"]
+__all__ = ["SAMPLERS", "Outcome", "Proposal", "Sampler", "sampler"]
 
-METHODS: dict[str, Callable[[Space], Sampler]] = {
+SAMPLERS: dict[str, Callable[[Space], Sampler]] = {
     "grid": grid,
     "ablation": ablation,
     "random": Random,
     "tpe": tpe,
     "nsga2": nsga2,
 }
+"""The sampler of every row of `gmsearch.space.METHODS`."""
 
 
 def sampler(space: Space) -> Sampler:
-    """Return a sampler of the space's method that has not been asked yet."""
-    return METHODS[space.search.method](space)
+    """Return a new sampler of the space's method."""
+    return SAMPLERS[space.search.method](space)

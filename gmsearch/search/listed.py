@@ -1,4 +1,4 @@
-"""Methods whose asks are already written down: the full factorial, and one factor at a time."""
+"""The samplers of `grid` and `ablation`: lists that are known in advance."""
 
 from __future__ import annotations
 
@@ -7,34 +7,33 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from gmsearch.errors import FieldError
 from gmsearch.experiment import Assignment, Value
-from gmsearch.search.arms import Arms
 from gmsearch.search.proposal import Outcome, Proposal
-from gmsearch.space import Parameter, Space
+from gmsearch.space import Parameter, SeenArms, Space
 
 
 class Listed:
-    """Proposes a list in its order, each arm once; a batch is all that is left."""
+    """Proposes the arms of a list in order, each once; a batch is everything that is left."""
 
     def __init__(self, space: Space, assignments: Iterator[Assignment]) -> None:
-        """Keep the list unread: it may be long."""
-        self._arms = Arms(space)
+        """Keep the list unread; it may be long."""
+        self._seen = SeenArms(space)
         self._assignments = assignments
         self._asked = 0
 
     def ask(self, n: int | None = None) -> list[Proposal]:
         """Return the next `n` arms, or all that are left."""
-        new = itertools.islice(filter(self._arms.admit, self._assignments), n)
+        new = itertools.islice(filter(self._seen.admit, self._assignments), n)
         batch = [Proposal(number=self._asked + i, assignment=a) for i, a in enumerate(new)]
         self._asked += len(batch)
         return batch
 
     def tell(self, outcome: Outcome) -> None:
-        """Learn nothing."""
+        """Ignore the outcome."""
 
-    def replay(self, asks: Sequence[Proposal], outcomes: Sequence[Outcome]) -> None:  # noqa: ARG002 - nothing is learnt
-        """Pass over what was asked before, wherever it stands in the list."""
+    def replay(self, asks: Sequence[Proposal], outcomes: Sequence[Outcome]) -> None:  # noqa: ARG002 - outcomes are ignored
+        """Skip what was asked before, wherever it is in the list."""
         for proposal in asks:
-            self._arms.admit(proposal.assignment)
+            self._seen.admit(proposal.assignment)
         self._asked += len(asks)
 
 
@@ -44,11 +43,10 @@ def grid(space: Space) -> Listed:
 
 
 def ablation(space: Space) -> Listed:
-    """Return the baseline, then every other value of one parameter after the other.
+    """Return the baseline, then every other value of each parameter in turn.
 
-    The other parameters stay at the baseline. Where a changed value makes parameters active
-    that the baseline does not have, there is nothing to hold them at: each of their values is
-    tried, together where there are several.
+    The other parameters stay at the baseline. Where a changed value makes parameters active that
+    the baseline does not have, all combinations of their values are tried.
     """
     return Listed(space, itertools.chain(_baseline(space), _one_factor_at_a_time(space)))
 
@@ -66,10 +64,10 @@ def _one_factor_at_a_time(space: Space) -> Iterator[Assignment]:
 
 
 def _completions(space: Space, fixed: Mapping[str, Value]) -> Iterator[Assignment]:
-    """Return every assignment in which the parameters of `fixed`, where active, are as given."""
-    # An odometer: one wheel for every free parameter met on the way, and where it stands.
+    """Yield every assignment in which the active parameters of `fixed` have its values."""
+    # An odometer: one wheel per free parameter met on the way, and the position of each wheel.
     wheels: list[Sequence[Value]] = []
-    stands: list[int] = []
+    positions: list[int] = []
     while True:
         wheels.clear()
 
@@ -77,20 +75,20 @@ def _completions(space: Space, fixed: Mapping[str, Value]) -> Iterator[Assignmen
             if parameter.path in fixed:
                 return fixed[parameter.path]
             wheels.append(_values(parameter))
-            if len(wheels) > len(stands):
-                stands.append(0)
-            return wheels[-1][stands[len(wheels) - 1]]
+            if len(wheels) > len(positions):
+                positions.append(0)
+            return wheels[-1][positions[len(wheels) - 1]]
 
         yield space.draw(suggest)
-        while stands and stands[-1] == len(wheels[len(stands) - 1]) - 1:
-            stands.pop()
-        if not stands:
+        while positions and positions[-1] == len(wheels[len(positions) - 1]) - 1:
+            positions.pop()
+        if not positions:
             return
-        stands[-1] += 1
+        positions[-1] += 1
 
 
 def _values(parameter: Parameter) -> Sequence[Value]:
     values = parameter.domain.values()
     if values is None:
-        raise FieldError(parameter.path, "cannot be listed; give the domain `steps: n`")
+        raise FieldError(parameter.path, "a continuous domain cannot be listed; add `steps: N`")
     return values

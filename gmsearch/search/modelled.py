@@ -1,7 +1,7 @@
-"""TPE and NSGA-II through Optuna's ask and tell, on a study rebuilt in memory for every batch.
+"""The samplers of `tpe` and `nsga2`: Optuna's, on a study rebuilt in memory for every batch.
 
-Optuna holds no truth: a batch follows from the space, the seed, and the proposals and outcomes
-before it, so that a search that was killed and replayed proposes what it would have proposed.
+Optuna stores nothing: a batch depends only on the space, the seed, and earlier proposals and
+outcomes, so a search that is killed and replayed proposes what it would have proposed.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gmsearch.experiment import Assignment, Value
-from gmsearch.search.arms import Arms
 from gmsearch.search.proposal import Outcome, Proposal
-from gmsearch.search.uniform import Uniform, seeded
-from gmsearch.space import Choice, Domain, Float, Int, Parameter, Space
+from gmsearch.seeds import sampler_seed
+from gmsearch.space import ArmDrawer, Choice, Domain, Float, Int, Parameter, SeenArms, Space
 
 if TYPE_CHECKING:
     import optuna
 
 TPE_BATCH = 8
-"""Of every machine and engine alike: with a batch that grew with the workers, a study would find
-something else on another machine. Within a batch the model repels what is already on its way."""
+"""Proposals per batch of TPE, the same on every machine and engine: a batch that grew with the
+number of workers would make results depend on the machine. Within a batch, arms that are still
+running repel new proposals."""
 POPULATION = 20
-"""Of NSGA-II, where the space file gives none."""
+"""Default population size of NSGA-II."""
 
 _TRIES = 10
 _GENERATION = "NSGAIISampler:generation"
-# The parameters again, which Optuna keeps for processes that share a storage.
+# Copies of the parameters, which Optuna keeps for processes that share a storage.
 _TRANSIENT = ("tpe:relative_params", "fixed_params")
 
 
 class Modelled:
-    """Proposes what a sampler of Optuna suggests, each arm once.
+    """Proposes what one of Optuna's samplers suggests, each arm once.
 
-    Where the sampler comes back to arms already proposed or forbidden, it is asked again a
-    bounded number of times, and a uniform draw of what is new takes its place.
+    Where the sampler suggests a forbidden arm or one it has proposed, it is asked again a bounded
+    number of times; after that a uniform draw of a new arm is used.
     """
 
     def __init__(
@@ -48,25 +48,25 @@ class Modelled:
         make: Callable[[int], optuna.samplers.BaseSampler],
         batch: Callable[[Sequence[Proposal], Sequence[Outcome]], int],
     ) -> None:
-        """Begin with nothing proposed.
+        """Start with no proposals.
 
         Args:
-            space: to propose from.
-            make: returns Optuna's sampler from a seed.
-            batch: returns how many to propose after these proposals and outcomes.
+            space: Space to propose arms of.
+            make: Function from a seed to one of Optuna's samplers.
+            batch: Function from earlier proposals and outcomes to the size of the next batch.
         """
         self._space = space
         self._make = make
         self._batch = batch
-        self._arms = Arms(space)
-        self._uniform = Uniform(space, self._arms)
+        self._seen = SeenArms(space)
+        self._drawer = ArmDrawer(space, self._seen)
         self._asks: list[Proposal] = []
         self._outcomes: dict[int, Outcome] = {}
 
     def ask(self, n: int | None = None) -> list[Proposal]:
-        """Return one batch of new arms, at most `n`, the baseline first of all."""
+        """Return one batch of at most `n` new arms; the first of all is the baseline."""
         size = self._batch(self._asks, list(self._outcomes.values()))
-        seed = seeded(self._space.search.seed, len(self._asks))
+        seed = sampler_seed(self._space.search.seed, len(self._asks))
         study = self._study(seed)
         rng = random.Random(seed)
         asked = len(self._asks)
@@ -78,14 +78,14 @@ class Modelled:
         return self._asks[asked:]
 
     def tell(self, outcome: Outcome) -> None:
-        """Learn what became of a proposal."""
+        """Record the outcome of a proposal."""
         self._outcomes[outcome.number] = outcome
 
     def replay(self, asks: Sequence[Proposal], outcomes: Sequence[Outcome]) -> None:
-        """Take up what was asked and told before."""
+        """Record earlier proposals and outcomes."""
         self._asks.extend(asks)
         for proposal in asks:
-            self._arms.admit(proposal.assignment)
+            self._seen.admit(proposal.assignment)
         for outcome in outcomes:
             self.tell(outcome)
 
@@ -119,7 +119,7 @@ class Modelled:
         state = {
             "complete": states.COMPLETE,
             "pruned": states.PRUNED,
-            # NSGA-II looks at complete trials only, so it does not see these; TPE does.
+            # NSGA-II ignores all but complete trials; TPE learns from these as well.
             "infeasible": states.PRUNED,
             "failed": states.FAIL,
         }
@@ -137,23 +137,23 @@ class Modelled:
     def _propose(self, study: optuna.Study, rng: random.Random) -> Proposal | None:
         baseline = self._space.baseline
         if not self._asks and baseline is not None:
-            self._arms.admit(baseline)
+            self._seen.admit(baseline)
             return self._ask(study, baseline)
         for _ in range(_TRIES):
             proposal = self._ask(study)
-            if self._arms.admit(proposal.assignment):
+            if self._seen.admit(proposal.assignment):
                 return proposal
-            # It stays on its way in this study, so that the next suggestion keeps off it.
-        resort = self._uniform.draw(rng)
-        return None if resort is None else self._ask(study, resort)
+            # It stays running in this study, so that the next suggestion avoids it.
+        fallback = self._drawer.draw(rng)
+        return None if fallback is None else self._ask(study, fallback)
 
     def _ask(self, study: optuna.Study, given: Assignment | None = None) -> Proposal:
-        """Ask Optuna, or let it take `given` as if it had suggested it."""
+        """Ask Optuna for an arm, or record `given` as its suggestion."""
         if given is not None:
             domains = {parameter.path: parameter.domain for parameter in self._space.parameters}
             study.enqueue_trial({path: encode(domains[path], given[path]) for path in given})
         trial = study.ask()
-        # Read even where every value is given: this is when NSGA-II names the generation.
+        # Reading this makes NSGA-II set the generation, even where every value is given.
         _ = trial.relative_params
         assignment = self._space.draw(functools.partial(suggest, trial))
         attributes = study.get_trials(deepcopy=False)[trial.number].system_attrs
@@ -183,10 +183,10 @@ def tpe(space: Space) -> Modelled:
 
 
 def nsga2(space: Space) -> Modelled:
-    """Return NSGA-II; a batch is what the generation still lacks.
+    """Return NSGA-II; a batch fills up the current generation.
 
-    A generation is full when as many of it are complete as the population has. A parameter that
-    not every trial has is not inherited but drawn anew.
+    A generation is full when `population` of its trials are complete. A parameter that not every
+    trial has is not inherited but drawn again.
     """
     population = space.search.population or POPULATION
 
@@ -205,14 +205,14 @@ def nsga2(space: Space) -> Modelled:
     def lacking(asks: Sequence[Proposal], outcomes: Sequence[Outcome]) -> int:
         complete = {outcome.number for outcome in outcomes if outcome.state == "complete"}
         generations = [a.attributes[_GENERATION] for a in asks if a.number in complete]
-        there = generations.count(max(generations, default=0))
-        return population - there if there < population else population
+        filled = generations.count(max(generations, default=0))
+        return population - filled if filled < population else population
 
     return Modelled(space, make, lacking)
 
 
 def distribution(domain: Domain) -> optuna.distributions.BaseDistribution:
-    """Return Optuna's form of a domain: options and steps by index, ranges as they are."""
+    """Return Optuna's distribution of a domain: options and steps by index, ranges unchanged."""
     from optuna.distributions import (
         CategoricalDistribution,
         FloatDistribution,
@@ -229,7 +229,7 @@ def distribution(domain: Domain) -> optuna.distributions.BaseDistribution:
 
 
 def encode(domain: Domain, value: Value) -> float:
-    """Return what Optuna has for a value: its index, or the number itself."""
+    """Return Optuna's encoding of a value: its index, or the number itself."""
     if isinstance(domain, Choice):
         # By identity: to `==`, and so to Optuna, true and 1 are the same option.
         taken = domain.member(value)
@@ -254,7 +254,7 @@ def suggest(trial: optuna.Trial, parameter: Parameter) -> Value:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Optuna's greeting and its note on `group` off the screen; leave all else as it was."""
+    """Silence Optuna's greeting and its warning about `group`; restore everything afterwards."""
     logger = logging.getLogger("optuna")
     level = logger.level
     logger.setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""The words between a sampler and the driver: proposal, outcome, and what a sampler can do."""
+"""What a sampler and the driver exchange: proposals and outcomes; what every sampler can do."""
 
 from __future__ import annotations
 
@@ -14,37 +14,37 @@ class Proposal:
     """One arm to try."""
 
     number: int
-    """Counts the proposals of a study from 0."""
+    """Position among the proposals of the study, from 0."""
     assignment: Assignment
     attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """What the sampler needs to find its place again; JSON, and nobody else's business."""
+    """What the sampler needs to resume; JSON, meaningless to everything else."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What became of one proposal, the mean over its seeds."""
+    """Result of one proposal, averaged over its seeds."""
 
     number: int
     state: Literal["complete", "pruned", "infeasible", "failed"]
     values: tuple[float, ...] | None = None
-    """In the order of the space's objectives; for complete ones only."""
+    """Objectives in the order of the space; complete proposals only."""
     violations: tuple[float, ...] = ()
-    """By how much each constraint is broken; <= 0 where it holds."""
+    """Excess over each constraint; <= 0 where it holds."""
 
 
 class Sampler(Protocol):
-    """Ask and tell. A sampler that was replayed goes on as one that was never interrupted."""
+    """Ask and tell. A replayed sampler continues exactly as one that was never interrupted."""
 
     def ask(self, n: int | None = None) -> list[Proposal]:
-        """Return the next batch, at most `n`; none when there is nothing new to propose."""
+        """Return the next batch of at most `n` arms; an empty one when nothing new is left."""
 
     def tell(self, outcome: Outcome) -> None:
-        """Learn what became of a proposal."""
+        """Record the outcome of a proposal."""
 
     def replay(self, asks: Sequence[Proposal], outcomes: Sequence[Outcome]) -> None:
-        """Take up, before anything was asked, what an earlier process asked and was told.
+        """Record what an earlier process asked and was told, before asking for anything new.
 
         Args:
-            asks: all of them, in their order.
-            outcomes: of some or all of them.
+            asks: All earlier proposals, in order.
+            outcomes: Outcomes of some or all of them.
         """

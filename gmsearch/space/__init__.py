@@ -1,17 +1,20 @@
 """A space: the candidates a study may train, and how they are searched.
 
-Nothing here reads a file, builds a network or counts its cost.
+Nothing here reads a file, builds a network or computes its cost.
 """
 
 from __future__ import annotations
 
 from gmsearch.space.changes import Change
 from gmsearch.space.domains import Choice, Domain, Float, Int, Parameter
-from gmsearch.space.settings import METHODS, Match, Method, Resources, Search, Tune
+from gmsearch.space.methods import METHODS, Method
+from gmsearch.space.sampling import ArmDrawer, SeenArms, draw_value
+from gmsearch.space.settings import Match, Resources, Search, Tune
 from gmsearch.space.space import Space
 
 __all__ = [
     "METHODS",
+    "ArmDrawer",
     "Change",
     "Choice",
     "Domain",
@@ -22,6 +25,8 @@ __all__ = [
     "Parameter",
     "Resources",
     "Search",
+    "SeenArms",
     "Space",
     "Tune",
+    "draw_value",
 ]

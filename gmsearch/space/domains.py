@@ -10,18 +10,18 @@ from gmsearch.experiment import Assignment, Value
 from gmsearch.wording import near, shown, spelled
 
 MAX_STEPS = 1000
-"""Most points of a float domain; they are held in memory."""
+"""Largest number of points of a float domain; they are held in memory."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Slot:
-    """The place of a parameter in a tree of model or recipe."""
+    """Marks where a parameter's value goes in the tree of a model or recipe."""
 
     path: str
 
 
 Tree = Value | Slot | tuple["Tree", ...] | Mapping[str, "Tree"]
-"""Plain data for `candidate_from` and `recipe_from`, with slots where parameters stand."""
+"""Plain data for `candidate_from` and `recipe_from`, with a slot for each parameter."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,25 +29,25 @@ class Choice:
     """One of several options, in the order of the file."""
 
     options: tuple[Value, ...]
-    """What an assignment holds: the values, or the labels of `trees`."""
+    """The members: values, or the labels of `trees`."""
 
     trees: tuple[Tree, ...] | None = None
-    """What the labels stand for, one tree per option; None where the options are values."""
+    """The tree of each label, one per option; None where the options are values."""
 
     def __post_init__(self) -> None:
-        """Refuse a choice of nothing, and an option given twice."""
+        """Refuse an empty choice, and an option listed twice."""
         if not self.options:
-            raise FieldError("choice", "is empty; give at least one option")
+            raise FieldError("choice", "expected at least one option, got []")
         for index, option in enumerate(self.options):
             if any(_same(option, earlier) for earlier in self.options[:index]):
-                raise FieldError("choice", f"has {shown(option)} twice; remove one")
+                raise FieldError("choice", f"{shown(option)} is listed twice; remove one")
 
     def values(self) -> Sequence[Value]:
         """Return all options."""
         return self.options
 
     def tree(self, label: Value) -> Tree:
-        """Return what stands in the slot when `label` is taken."""
+        """Return the tree of a label; a value is its own tree."""
         return label if self.trees is None else self.trees[self.options.index(label)]
 
     def member(self, value: object) -> Value:
@@ -55,9 +55,9 @@ class Choice:
         for option in self.options:
             if _same(option, value) or (option is None and value == "none"):
                 return option
+        names = map(spelled, self.options)
         raise FieldError(
-            "",
-            f"{shown(value)} is not one of its options; {near(value, map(spelled, self.options))}",
+            "", f"expected one of its options, got {shown(value)}; {near(value, names)}"
         )
 
 
@@ -75,9 +75,9 @@ class Int:
         """Refuse a range that is empty, that its steps do not divide, or that has no logarithm."""
         _check_range("int", self.low, self.high, log=self.log)
         if self.step < 1:
-            raise FieldError("step", f"{self.step} is not an integer from 1")
+            raise FieldError("step", f"expected an integer from 1, got {self.step}")
         if self.log and self.step != 1:
-            raise FieldError("step", "stands beside `log: true`; give one of them")
+            raise FieldError("step", "cannot be combined with `log: true`; remove one")
         rest = (self.high - self.low) % self.step
         if rest:
             ends = [
@@ -85,8 +85,8 @@ class Int:
             ]
             raise FieldError(
                 "int",
-                f"{self.high} is not reached from {self.low} in steps of {self.step}; "
-                f"end it at {' or '.join(ends)}",
+                f"steps of {self.step} from {self.low} do not reach {self.high}; "
+                f"end the range at {' or '.join(ends)}",
             )
 
     def values(self) -> Sequence[int]:
@@ -99,7 +99,7 @@ class Int:
             return value
         steps = f" in steps of {self.step}" if self.step > 1 else ""
         raise FieldError(
-            "", f"{shown(value)} is not an integer from {self.low} to {self.high}{steps}"
+            "", f"expected an integer from {self.low} to {self.high}{steps}, got {shown(value)}"
         )
 
 
@@ -117,12 +117,12 @@ class Float:
         """Refuse a range that is empty or has no logarithm, and points that are too close."""
         _check_range("float", self.low, self.high, log=self.log)
         if self.steps is not None and not 2 <= self.steps <= MAX_STEPS:
-            raise FieldError("steps", f"{self.steps} is not an integer from 2 to {MAX_STEPS}")
+            raise FieldError(
+                "steps", f"expected an integer from 2 to {MAX_STEPS}, got {self.steps}"
+            )
         points = self.values()
         if points is not None and len(set(points)) < len(points):
-            raise FieldError(
-                "steps", f"{self.steps} points do not differ in six digits; give fewer"
-            )
+            raise FieldError("steps", f"{self.steps} points are equal to six digits; give fewer")
 
     def values(self) -> Sequence[float] | None:
         """Return the points, ascending, inner ones rounded to six digits; None without steps.
@@ -147,10 +147,10 @@ class Float:
                 return float(value)
         if points is None:
             raise FieldError(
-                "", f"{shown(value)} is not a number from {self.low:g} to {self.high:g}"
+                "", f"expected a number from {self.low:g} to {self.high:g}, got {shown(value)}"
             )
         raise FieldError(
-            "", f"{shown(value)} is not one of its {self.steps} points; {near(value, points)}"
+            "", f"expected one of {self.steps} points, got {shown(value)}; {near(value, points)}"
         )
 
 
@@ -166,10 +166,10 @@ def _check_range(key: str, low: float, high: float, *, log: bool) -> None:
     if not low < high:
         raise FieldError(
             key,
-            f"[{low}, {high}] has no room; give the lower end first, or write the value itself",
+            f"[{low}, {high}] is empty; give the lower end first, or a single value",
         )
     if log and low <= 0:
-        raise FieldError(key, f"starts at {low}, which has no logarithm; start above 0")
+        raise FieldError(key, f"a logarithmic range must start above 0, got {low}")
 
 
 def _same(one: object, other: object) -> bool:
@@ -177,18 +177,18 @@ def _same(one: object, other: object) -> bool:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Condition:
-    """True where the parameter at `path` exists and takes one of `values`."""
+class When:
+    """A condition: true where the parameter at `path` exists and takes one of `values`."""
 
     path: str
     values: tuple[Value, ...]
 
     def holds(self, taken: Assignment) -> bool:
-        """Return whether the parameters taken so far fulfil it."""
+        """Return whether the values taken so far meet the condition."""
         return self.path in taken and taken[self.path] in self.values
 
     def __str__(self) -> str:
-        """Return it as one reads it, such as `gate.product is dw or pool`."""
+        """Return the condition in words, such as `gate.product is dw or pool`."""
         return f"{self.path} is {' or '.join(map(spelled, self.values))}"
 
 
@@ -197,26 +197,26 @@ class Parameter:
     """One leaf that a study varies."""
 
     path: str
-    """As shown: without a leading `model.`, through labels, list elements by index."""
+    """Dotted path as reported: no leading `model.`, labels included, list elements by index."""
     domain: Domain
-    inside: tuple[Condition, ...] = ()
-    """The labels that must be taken for its subtree to exist."""
-    when: tuple[Condition, ...] = ()
-    """What must hold besides; elsewhere the leaf takes `else_`."""
+    inside: tuple[When, ...] = ()
+    """Conditions that an enclosing labelled choice implies: the labels that lead here."""
+    when: tuple[When, ...] = ()
+    """Conditions of the file's `when`; where one is false the leaf takes `else_`."""
     else_: Tree = None
 
     @property
-    def conditions(self) -> tuple[Condition, ...]:
-        """All that must hold for the parameter to be active."""
+    def conditions(self) -> tuple[When, ...]:
+        """All conditions under which the parameter is active."""
         return (*self.inside, *self.when)
 
     def active(self, taken: Assignment) -> bool:
-        """Return whether it exists, given the parameters it depends on."""
+        """Return whether it is active, given the values of the parameters it depends on."""
         return all(condition.holds(taken) for condition in self.conditions)
 
 
 def draw(order: Sequence[Parameter], suggest: Callable[[Parameter], Value]) -> dict[str, Value]:
-    """Ask `suggest` for every active parameter; `order` has dependencies first."""
+    """Return a value from `suggest` for every active parameter of `order`, dependencies first."""
     taken: dict[str, Value] = {}
     for parameter in order:
         if parameter.active(taken):

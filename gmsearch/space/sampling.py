@@ -1,91 +1,111 @@
-"""Assignments of a space to judge it by; what a study tries next is not decided here."""
+"""Random draws from a space: values, assignments, and arms that were not drawn before."""
 
 from __future__ import annotations
 
 import itertools
+import logging
+import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
+from gmsearch.errors import FieldError
 from gmsearch.experiment import Assignment, Value
-from gmsearch.space.counting import count_assignments
-from gmsearch.space.domains import Domain, Float, Parameter, first_value
-from gmsearch.space.space import Space
+from gmsearch.space.domains import Domain, Float, Int
 
-EXHAUSTIVE = 2000
-"""Up to so many assignments all are taken; of a larger space, as many at random."""
-_VALUES = 50
-_WORK = 300_000
-"""Most values drawn in all, so that a file of thousands of parameters is answered as well."""
+if TYPE_CHECKING:
+    from gmsearch.space.space import Space
+
+_TRIES = 200
+_ENUMERATED = 20_000
+
+_log = logging.getLogger(__name__)
 
 
-def sample(space: Space) -> Iterator[Assignment]:
-    """Yield assignments that are not forbidden: all of a small space.
+def draw_value(domain: Domain, rng: random.Random) -> Value:
+    """Return one value, uniform over the members or, where the domain asks, their logarithm."""
+    if isinstance(domain, Float):
+        points = domain.values()
+        if points is not None:
+            return rng.choice(points)
+        if not domain.log:
+            return rng.uniform(domain.low, domain.high)
+        drawn = math.exp(rng.uniform(math.log(domain.low), math.log(domain.high)))
+        return min(max(drawn, domain.low), domain.high)
+    if isinstance(domain, Int) and domain.log:
+        # Each integer takes the half on either side of it, so that none is favoured.
+        drawn = math.exp(rng.uniform(math.log(domain.low - 0.5), math.log(domain.high + 0.5)))
+        return min(max(round(drawn), domain.low), domain.high)
+    return rng.choice(domain.values())
 
-    Of a large one: every value of every parameter once (of a long range, its ends), and random
-    ones. The baseline comes last.
+
+class SeenArms:
+    """The arms proposed so far, by digest: a new arm is allowed, valid and not among them."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+        self._seen: set[str] = set()
+        self._warned: set[str] = set()
+
+    def digest(self, assignment: Assignment) -> str | None:
+        """Return the digest of the arm; None where it is forbidden or cannot be built.
+
+        Values that do not fit each other are skipped like forbidden ones, each reason logged
+        once.
+        """
+        if self._space.forbidden(assignment):
+            return None
+        try:
+            return self._space.arm(assignment).digest
+        except FieldError as error:
+            if str(error) not in self._warned:
+                self._warned.add(str(error))
+                _log.warning("skipped %s: %s; forbid it", dict(assignment), error)
+            return None
+
+    def seen(self, digest: str) -> bool:
+        """Return whether an arm was proposed before."""
+        return digest in self._seen
+
+    def admit(self, assignment: Assignment) -> bool:
+        """Record an arm as proposed; return False where it is invalid or was proposed before."""
+        digest = self.digest(assignment)
+        if digest is None or digest in self._seen:
+            return False
+        self._seen.add(digest)
+        return True
+
+
+class ArmDrawer:
+    """Draws new arms, uniform (or log-uniform) in every parameter.
+
+    When draws meet nothing new, what is left of a finite space is listed, so that a small space
+    is exhausted to its last arm and every draw ends.
     """
-    total = count_assignments(space.order, ())
-    if total is not None and total <= EXHAUSTIVE:
-        candidates = space.assignments()
-    else:
-        most = _WORK // len(space.order)
-        candidates = itertools.islice(itertools.chain(_each_value(space), _random(space)), most)
-    yield from (a for a in candidates if not space.forbidden(a))
-    if space.baseline is not None:
-        yield space.baseline
 
+    def __init__(self, space: Space, seen: SeenArms | None = None) -> None:
+        """Draw from `space`; a sampler shares the arms it has proposed itself."""
+        self._space = space
+        self._arms = SeenArms(space) if seen is None else seen
+        self._rest: list[tuple[str, Assignment]] | None = None
 
-def some_values(domain: Domain, most: int) -> Sequence[Value]:
-    """Return up to `most` members of a domain, first and last among them."""
-    values = domain.values()
-    if isinstance(domain, Float) and values is None:
-        return (domain.low, domain.high)
-    values = values or ()
-    if len(values) <= most:
-        return values
-    return (*values[: most - 1], values[-1])
+    def draw(self, rng: random.Random) -> Assignment | None:
+        """Return a new arm, recorded as proposed; None when none is left."""
+        for _ in range(_TRIES):
+            assignment = self._space.draw(lambda parameter: draw_value(parameter.domain, rng))
+            if self._arms.admit(assignment):
+                return assignment
+        self._rest = [item for item in self._listed() if not self._arms.seen(item[0])]
+        if not self._rest:
+            return None
+        _, assignment = rng.choice(self._rest)
+        self._arms.admit(assignment)
+        return assignment
 
-
-def variant(space: Space, wishes: Mapping[str, Value]) -> Assignment:
-    """Return the assignment nearest to `wishes`: where there is none, the first value."""
-
-    def suggest(parameter: Parameter) -> Value:
-        if parameter.path in wishes:
-            return wishes[parameter.path]
-        return first_value(parameter.domain)
-
-    return space.draw(suggest)
-
-
-def _each_value(space: Space) -> Iterator[Assignment]:
-    by_path = {parameter.path: parameter for parameter in space.parameters}
-    for parameter in space.parameters:
-        needed = _needed(parameter, by_path)
-        for value in some_values(parameter.domain, _VALUES):
-            yield variant(space, {**needed, parameter.path: value})
-
-
-def _needed(parameter: Parameter, by_path: Mapping[str, Parameter]) -> dict[str, Value]:
-    """Return values of other parameters under which this one exists."""
-    wishes: dict[str, Value] = {}
-    pending = [parameter]
-    while pending:
-        for condition in pending.pop().conditions:
-            if condition.path not in wishes:
-                wishes[condition.path] = condition.values[0]
-                pending.append(by_path[condition.path])
-    return wishes
-
-
-def _random(space: Space) -> Iterator[Assignment]:
-    generator = random.Random(0)
-
-    def suggest(parameter: Parameter) -> Value:
-        domain = parameter.domain
-        values = domain.values()
-        if isinstance(domain, Float) and values is None:
-            return generator.uniform(domain.low, domain.high)
-        return generator.choice(values or ())
-
-    for _ in range(EXHAUSTIVE):
-        yield space.draw(suggest)
+    def _listed(self) -> list[tuple[str, Assignment]]:
+        if self._rest is not None:
+            return self._rest
+        if any(parameter.domain.values() is None for parameter in self._space.parameters):
+            return []
+        first = itertools.islice(self._space.assignments(), _ENUMERATED)
+        arms = ((self._arms.digest(assignment), assignment) for assignment in first)
+        return [(known, assignment) for known, assignment in arms if known is not None]

@@ -1,85 +1,132 @@
-"""How a study is searched and on what it runs, as frozen plain data."""
+"""How a study is searched, tuned and matched, and what a trial may use, as frozen plain data."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Mapping
-from typing import Literal, get_args
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal
 
-from gmsearch.errors import FieldError
-
-Method = Literal["grid", "ablation", "random", "tpe", "nsga2"]
-METHODS: tuple[Method, ...] = get_args(Method)
-SELECTING: tuple[Method, ...] = ("random", "tpe", "nsga2")
-"""The methods after which a winner is picked: they are told, and judged by, the holdout."""
-MAX_SEED = 2**32 - 1
-"""The largest seed that every generator in use takes."""
+from gmsearch.limits import (
+    MAX_SEED,
+    Count,
+    Length,
+    Limit,
+    NonNegative,
+    OneOf,
+    Positive,
+    Probability,
+    Seed,
+    check,
+)
+from gmsearch.space.methods import METHODS, special_options, users_of
+from gmsearch.wording import listing, spelled
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Search:
     """How candidates are chosen, and how often each is repeated."""
 
-    method: Method
+    method: Annotated[str, OneOf(METHODS)]
     """grid: the full factorial; ablation: one factor at a time from the baseline; random, tpe and
     nsga2: as many candidates as asked for."""
 
-    seeds: tuple[int, ...] = (0,)
-    """Of the repeats of every arm: a list, or how many, from 0."""
+    seeds: Annotated[tuple[Seed, ...], Length(least=1)] = (0,)
+    """Seeds every arm is trained with: a list, or n for 0 … n-1."""
 
-    candidates: int | None = None
-    """How many arms are trained; random, tpe and nsga2 need it."""
+    candidates: Positive | None = None
+    """Number of arms to train; required by random, tpe and nsga2."""
 
-    seed: int = 0
-    """Of the sampler."""
+    seed: Seed = 0
+    """Seed of the sampler."""
 
-    population: int | None = None
-    """Of nsga2."""
+    population: Annotated[int, Limit(ge=2)] | None = None
+    """Population size (nsga2 only)."""
 
-    max_failed: int | float | None = None
+    max_failed: Count | Probability | None = None
     """Failed trials (a count, or a share such as '20%') beyond which the study stops; it can be
     resumed. As data: an int is a count, a float a share."""
+
+    def __post_init__(self) -> None:
+        """Check every value, and that the method uses what is given.
+
+        Raises:
+            FieldError: with all errors at once.
+        """
+        check(self, *self._rules())
+
+    def _rules(self) -> Iterator[tuple[bool, str, str]]:
+        method = METHODS.get(self.method) if isinstance(self.method, str) else None
+        if method is not None:
+            for option in special_options():
+                given = getattr(self, option) is not None
+                yield (
+                    given or option not in method.required,
+                    option,
+                    f"required by {self.method}; add `{option}: N`",
+                )
+                yield (
+                    not given or option in method.options,
+                    option,
+                    f"only used by {listing(users_of(option))}, not by {self.method}; remove it",
+                )
+        if isinstance(self.seeds, tuple):
+            yield _distinct(self.seeds, "seeds")
 
     @property
     def selects(self) -> bool:
         """Whether a winner is picked, so that the holdout must decide."""
-        return self.method in SELECTING
+        return METHODS[self.method].selects
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Resources:
     """What one trial holds while it runs."""
 
-    cpus: int = 1
-    """Cores, and threads, of a trial."""
+    cpus: Positive = 1
+    """CPU cores, and threads, per trial."""
 
-    gpus: float = 0.0
-    """Of a trial; a fraction lets trials share one."""
+    gpus: NonNegative = 0.0
+    """GPUs per trial; a fraction lets several trials share one."""
+
+    def __post_init__(self) -> None:
+        """Check every value; raises FieldError with all errors at once."""
+        check(self)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Choosing:
+class TuneOptions:
     """How the values of `tune` are chosen."""
 
     per: Literal["arm", "study"] = "arm"
-    """arm: every arm gets the value that is best for it; study: all get the one that is best in
-    the mean over the arms of the first batch."""
+    """arm: every arm gets the value that is best for it; study: all arms get the value with the
+    best mean over the arms of the first batch."""
 
     metric: str = "top1"
     """Metric on the holdout at the end of training that decides, in its better direction."""
 
-    seed: int = MAX_SEED
-    """Of the training runs that choose; none of `search.seeds`, so that no number shown comes
-    from a run that chose."""
+    seed: Seed = MAX_SEED
+    """Seed of the tuning runs; none of `search.seeds`, so that no reported number comes from a
+    run that was used to choose."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Tune(Choosing):
+class Tune(TuneOptions):
     """Training parameters whose value is chosen on the holdout before an arm is trained."""
 
     values: Mapping[str, tuple[int | float, ...]]
-    """By field of the recipe, in the order of the file."""
+    """The values to try, by field of the recipe, in the order of the file."""
+
+    def __post_init__(self) -> None:
+        """Check every value; raises FieldError with all errors at once."""
+        check(self, *self._rules())
+
+    def _rules(self) -> Iterator[tuple[bool, str, str]]:
+        yield len(self.values) > 0, "values", "no parameter; give {lr: [1e-3, 3e-3, 1e-2]}"
+        for name, values in self.values.items():
+            path = f"values.{name}"
+            yield len(values) > 1, path, f"expected at least two values, got {spelled(values)}"
+            yield _distinct(values, path)
 
     def grid(self) -> list[dict[str, int | float]]:
         """Return all combinations of the values, the last parameter changing fastest."""
@@ -89,20 +136,20 @@ class Tune(Choosing):
     def edges(self, chosen: Mapping[str, int | float]) -> dict[str, Literal["lowest", "highest"]]:
         """Return the parameters whose chosen value is an end of its range.
 
-        A lowest value of 0 is none: there is nothing beyond it.
+        A lowest value of 0 is no edge: nothing lies beyond it.
         """
-        found: dict[str, Literal["lowest", "highest"]] = {}
+        edges: dict[str, Literal["lowest", "highest"]] = {}
         for name, value in chosen.items():
             if value == max(self.values[name]):
-                found[name] = "highest"
+                edges[name] = "highest"
             elif value == min(self.values[name]) and value != 0:
-                found[name] = "lowest"
-        return found
+                edges[name] = "lowest"
+        return edges
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Match:
-    """Which cost of a candidate is made that of the baseline, and by what."""
+    """Which cost every candidate shares with the baseline, and which field is scaled for it."""
 
     flops: Literal["baseline"] | None = None
     """Match the multiply-accumulates of the baseline."""
@@ -113,15 +160,27 @@ class Match:
     by: Literal["widths", "depths", "mlp_ratio"] = "widths"
     """The field that one factor scales in all stages."""
 
-    tolerance: float = 0.01
+    tolerance: Annotated[float, Limit(gt=0, lt=1)] = 0.01
     """Largest difference, as a share of the baseline's cost."""
 
     def __post_init__(self) -> None:
-        """Refuse no metric, and two."""
-        if (self.flops is None) == (self.params is None):
-            raise FieldError("", "names no cost, or two; give `flops: baseline` or `params: …`")
+        """Check every value, and that exactly one cost is named.
+
+        Raises:
+            FieldError: with all errors at once.
+        """
+        one = (self.flops is None) != (self.params is None)
+        check(self, (one, "", "expected one cost; give `flops: baseline` or `params: baseline`"))
 
     @property
     def metric(self) -> str:
         """The static metric that is matched."""
         return "flops" if self.flops is not None else "params"
+
+
+def _distinct(values: tuple[int | float, ...], path: str) -> tuple[bool, str, str]:
+    """Return the rule that no value is listed twice."""
+    twice = next((i for i, value in enumerate(values) if value in values[:i]), None)
+    if twice is None:
+        return True, path, ""
+    return False, f"{path}.{twice}", f"{spelled(values[twice])} is listed twice; remove one"

@@ -1,8 +1,10 @@
-"""A space: all that a study's file says, and the arms it holds."""
+"""A space: the contents of a space file, and the arms it allows."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import random
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -22,27 +24,28 @@ from gmsearch.plain import canonical_json, digest, frozen, plain
 from gmsearch.space.changes import Change, changes
 from gmsearch.space.counting import count_assignments, enumerate_assignments
 from gmsearch.space.domains import Choice, Domain, Int, Parameter, Slot, Tree, draw, resolve
+from gmsearch.space.sampling import ArmDrawer
 from gmsearch.space.settings import Match, Resources, Search, Tune
 from gmsearch.wording import compact, near
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Space:
-    """One space file, without a mistake. `load_space` makes it."""
+    """One space file without mistakes; `load_space` returns it."""
 
     study: str
     about: str
     source: str
-    """The text of the file as it was read."""
+    """The text of the file."""
 
     model: Tree
-    """What `candidate_from` takes, with slots where parameters stand."""
+    """Argument of `candidate_from`, with a slot for each parameter."""
     train: Tree
-    """What `recipe_from` takes, likewise."""
+    """Argument of `recipe_from`, with a slot for each parameter."""
     parameters: tuple[Parameter, ...]
-    """In the order of the file."""
+    """The parameters in the order of the file."""
     order: tuple[Parameter, ...]
-    """The same, each after those it depends on."""
+    """The parameters, each after those it depends on."""
 
     baseline: Assignment | None
     forbid: tuple[Assignment, ...]
@@ -54,12 +57,14 @@ class Space:
     resources: Resources
     tune: Tune | None = None
     match: Match | None = None
+    plugins: tuple[str, ...] = ()
+    """Names of the user's own parts: files relative to the space file, or installed packages."""
 
     def draw(self, suggest: Callable[[Parameter], Value]) -> Assignment:
-        """Return the assignment that `suggest` makes, asked for the active parameters alone.
+        """Return the assignment with a value from `suggest` for every active parameter.
 
-        Every sampler is built on this: it is asked in an order in which what a parameter depends
-        on is known, and it answers with a member of `parameter.domain`.
+        Every sampler is built on this. `suggest` is called after the parameters that this one
+        depends on have values, and returns a member of `parameter.domain`.
         """
         return self._sorted(draw(self.order, suggest))
 
@@ -74,17 +79,34 @@ class Space:
     def count(self) -> int | None:
         """Return the exact number of assignments after `forbid`; None if a domain is continuous.
 
-        Several may be the same arm: see `arms`.
+        Several assignments may be the same arm; see `arms`.
         """
         return count_assignments(self.order, self.forbid)
 
     def arms(self) -> Iterator[tuple[Assignment, Arm]]:
-        """Yield the distinct arms after `forbid`, each with the first assignment that spells it.
+        """Yield the distinct arms after `forbid`, each with its first assignment.
 
         Raises:
             FieldError: at the call, for a float domain without steps.
         """
         return self._distinct(self.assignments())
+
+    def at_most(self, limit: int) -> bool:
+        """Return whether the space has at most `limit` assignments."""
+        count = self.count()
+        return count is not None and count <= limit
+
+    def some(self, limit: int, rng: random.Random) -> Iterator[tuple[Assignment, Arm]]:
+        """Yield distinct arms: all where there are at most `limit` assignments, else random ones.
+
+        Of a larger space `limit` arms are drawn, fewer where it has fewer.
+        """
+        if self.at_most(limit):
+            yield from self.arms()
+            return
+        drawer = ArmDrawer(self)
+        for assignment in itertools.islice(iter(lambda: drawer.draw(rng), None), limit):
+            yield assignment, self.arm(assignment)
 
     def _distinct(self, assignments: Iterator[Assignment]) -> Iterator[tuple[Assignment, Arm]]:
         seen: set[str] = set()
@@ -96,7 +118,7 @@ class Space:
                     yield assignment, arm
 
     def arm(self, assignment: Assignment) -> Arm:
-        """Return the arm of a complete assignment, as the file says it: not tuned, not matched.
+        """Return the arm of a complete assignment, before tuning and matching.
 
         Raises:
             FieldError: where a parameter has no value, or the values do not fit each other; its
@@ -113,26 +135,22 @@ class Space:
         return Arm(candidate=candidate, recipe=recipe)
 
     def forbidden(self, assignment: Assignment) -> bool:
-        """Return whether an entry of `forbid` matches."""
+        """Return whether an entry of `forbid` matches the assignment."""
         return any(
             all(path in assignment and assignment[path] == entry[path] for path in entry)
             for entry in self.forbid
         )
 
-    def selects(self) -> bool:
-        """Return whether the method picks a winner, so that the holdout must decide."""
-        return self.search.selects
-
     def assignment(self, params: Mapping[str, Any]) -> Assignment:
-        """Return an assignment from what JSON made of one: lists become tuples again.
+        """Return an assignment from its JSON form, lists as tuples.
 
         Raises:
-            FieldError: for what is not an assignment of this space.
+            FieldError: where `params` is not an assignment of this space.
         """
         by_path = {parameter.path: parameter for parameter in self.parameters}
         for path in params:
             if path not in by_path:
-                raise FieldError(path, f"is not a parameter; {near(path, by_path)}")
+                raise FieldError(path, f"not a parameter of the space; {near(path, by_path)}")
 
         def given(parameter: Parameter) -> Value:
             if parameter.path not in params:
@@ -145,24 +163,24 @@ class Space:
         assignment = self.draw(given)
         for path in params:
             if path not in assignment:
-                raise FieldError(path, "has a value, but does not exist beside the others")
+                raise FieldError(path, "has a value, but is inactive with the other values")
         return assignment
 
     def label(self, assignment: Assignment) -> str:
         """Return a short text such as `product=self activation=relu6`.
 
-        A parameter goes by the last part of its path that is no index, and by as many parts
-        before it as tell it from the others. Neither names nor values have blanks.
+        A parameter is named by the last part of its path that is not an index, with as many
+        parts before it as make the name unique. Neither names nor values contain blanks.
         """
         names = _short_names([parameter.path for parameter in self.parameters])
         parts = [f"{names[path]}={compact(value)}" for path, value in assignment.items()]
         return " ".join(parts)
 
     def meaning(self) -> dict[str, Any]:
-        """Return what the file says as plain data: no comments, no `about`, no place of data."""
+        """Return the contents as plain data, no comments, `about` or data folder."""
         by_path = {parameter.path: parameter for parameter in self.parameters}
         data = {key: value for key, value in plain(self.data).items() if key != "root"}
-        fair = {"tune": self.tune, "match": self.match}
+        optional = {"tune": self.tune, "match": self.match, "plugins": self.plugins}
         return {
             "study": self.study,
             "model": _meaning(self.model, by_path),
@@ -175,18 +193,18 @@ class Space:
             "constraints": {c.metric: _bounds(c) for c in self.constraints},
             "search": plain(self.search),
             "resources": plain(self.resources),
-            **{key: plain(said) for key, said in fair.items() if said is not None},
+            **{key: plain(part) for key, part in optional.items() if part},
         }
 
     @property
     def digest(self) -> str:
-        """The hash of the meaning: not of comments, order of keys, `about`, or place of data."""
+        """The hash of `meaning`: independent of comments, order of keys and where the data are."""
         return digest(self.meaning())
 
     def changes(self, other: Space) -> list[Change]:
-        """Return by what `other`, the file as it is now, differs from this space.
+        """Return the differences from this space to `other`, the file as it is now.
 
-        Comments, the order of keys, `about` and the place of the data are no difference.
+        Comments, the order of keys, `about` and the folder of the data are ignored.
         """
         return changes(self.meaning(), other.meaning())
 
@@ -195,7 +213,7 @@ class Space:
 
 
 def _meaning(tree: Tree, parameters: Mapping[str, Parameter]) -> Any:
-    """Return a tree as the file writes it, domains at the slots."""
+    """Return a tree as in the file, with domains at the slots."""
     if isinstance(tree, Mapping):
         return {key: _meaning(child, parameters) for key, child in tree.items()}
     if isinstance(tree, tuple):
@@ -207,26 +225,26 @@ def _meaning(tree: Tree, parameters: Mapping[str, Parameter]) -> Any:
     if not isinstance(tree, Slot):
         return tree
     parameter = parameters[tree.path]
-    said = _domain_meaning(parameter.domain, parameters)
+    domain_tree = _domain_meaning(parameter.domain, parameters)
     if parameter.when:
-        said["when"] = {c.path: _meaning(c.values, parameters) for c in parameter.when}
-        said["else"] = _meaning(parameter.else_, parameters)
-    return said
+        domain_tree["when"] = {c.path: _meaning(c.values, parameters) for c in parameter.when}
+        domain_tree["else"] = _meaning(parameter.else_, parameters)
+    return domain_tree
 
 
 def _bounds(constraint: Constraint) -> dict[str, Any]:
-    said = {}
+    bounds = {}
     for key, bound in (("min", constraint.minimum), ("max", constraint.maximum)):
         if bound is not None:
-            said[key] = f"{bound.value} x baseline" if bound.of_baseline else bound.value
-    return said
+            bounds[key] = f"{bound.value} x baseline" if bound.of_baseline else bound.value
+    return bounds
 
 
 def _domain_meaning(domain: Domain, parameters: Mapping[str, Parameter]) -> dict[str, Any]:
     if not isinstance(domain, Choice):
-        said = {**plain(domain)}
-        ends = [said.pop("low"), said.pop("high")]
-        return {"int" if isinstance(domain, Int) else "float": ends, **said}
+        domain_tree = {**plain(domain)}
+        ends = [domain_tree.pop("low"), domain_tree.pop("high")]
+        return {"int" if isinstance(domain, Int) else "float": ends, **domain_tree}
     if domain.trees is None:
         return {"choice": _meaning(domain.options, parameters)}
     labelled = zip(domain.options, domain.trees, strict=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from gmsearch.experiment import DATA_SPECS, Bands, Recipe, Spectral
 from gmsearch.networks import Candidate, Gate, GmNetSpec
 from gmsearch.space.domains import Tree
-from gmsearch.space.settings import Choosing, Match, Resources, Search
+from gmsearch.space.settings import Match, Resources, Search, TuneOptions
 from gmsearch.space.space import Space
 from gmsearch.spacefile.fairness import (
     check_choosing,
@@ -35,6 +35,7 @@ from gmsearch.spacefile.rules import (
     check_holdout,
     check_method,
     data_from_file,
+    plugins_from_file,
     resources_from_file,
     search_from_file,
 )
@@ -55,6 +56,7 @@ def assemble(root: Node, source: str, data_root: Path | None, mistakes: Mistakes
     _check_keys(root, mistakes)
     head = {key: root.mapping[key] for key in ("study", "about") if key in root.mapping}
     name = validated(Name, Node(head, (1, 1), (1, 1)), "", mistakes) or {"study": "", "about": ""}
+    plugins = plugins_from_file(node, mistakes) if (node := given("plugins")) else ()
     data = data_from_file(node, data_root, mistakes) if (node := given("data")) else None
     bands = bands_from_file(given("bands", _EMPTY), given("data", _EMPTY), mistakes)
     objectives = objectives_from(node, bands, mistakes) if (node := given("objectives")) else None
@@ -94,6 +96,7 @@ def assemble(root: Node, source: str, data_root: Path | None, mistakes: Mistakes
         resources=resources or Resources(),
         tune=tune,
         match=match,
+        plugins=plugins,
     )
     if search is not None:
         check_method(search, drafts, root, mistakes)
@@ -138,7 +141,7 @@ def _check_keys(root: Node, mistakes: Mistakes) -> None:
 def _owners() -> dict[str, str]:
     """Return in which section every key of a section belongs, the commonest last."""
     sections: list[tuple[str, type[object]]] = [
-        ("tune", Choosing),
+        ("tune", TuneOptions),
         ("match", Match),
         ("resources", Resources),
         ("bands", Bands),

@@ -13,12 +13,12 @@ from gmsearch.experiment import Recipe, recipe_from
 from gmsearch.metrics import STATIC_METRICS, TIMED_METRICS, names
 from gmsearch.networks import candidate_from
 from gmsearch.space.domains import Tree, resolve
-from gmsearch.space.sampling import sample
-from gmsearch.space.settings import Choosing, Match, Search, Tune
+from gmsearch.space.settings import Match, Search, Tune, TuneOptions
 from gmsearch.space.space import Space
 from gmsearch.spacefile.forms import Form, fields_of, leaf_schema, misfit, refuse
 from gmsearch.spacefile.mistakes import Mistakes
 from gmsearch.spacefile.nodes import Node
+from gmsearch.spacefile.probes import sample
 from gmsearch.spacefile.references import Drafts
 from gmsearch.spacefile.sections import validated
 from gmsearch.spacefile.tree import BROKEN
@@ -44,9 +44,9 @@ def tune_from_file(node: Node, drafts: Drafts, mistakes: Mistakes) -> Tune | Non
         )
         return None
     before, forms = len(mistakes), tunable()
-    options = {key: child for key, child in node.mapping.items() if key in fields_of(Choosing)}
+    options = {key: child for key, child in node.mapping.items() if key in fields_of(TuneOptions)}
     leaves = {key: child for key, child in node.mapping.items() if key not in options}
-    choosing = validated(Choosing, dataclasses.replace(node, value=options), "tune", mistakes)
+    choosing = validated(TuneOptions, dataclasses.replace(node, value=options), "tune", mistakes)
     if not leaves:
         mistakes.add(node.key, "tune: names no parameter; write {lr: [1e-3, 3e-3, 1e-2]}")
     for key, child in leaves.items():

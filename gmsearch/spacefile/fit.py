@@ -11,11 +11,11 @@ from gmsearch.errors import FieldError
 from gmsearch.experiment import Assignment, DataSpec, recipe_from, require_applicable
 from gmsearch.networks import candidate_from
 from gmsearch.space.domains import Choice, Parameter, Tree, resolve
-from gmsearch.space.sampling import sample, some_values, variant
 from gmsearch.space.space import Space
 from gmsearch.spacefile.forms import ROWS
 from gmsearch.spacefile.mistakes import Mistakes, Place
 from gmsearch.spacefile.nodes import Node
+from gmsearch.spacefile.probes import sample, some_values, variant
 from gmsearch.spacefile.references import Drafts
 from gmsearch.spacefile.tree import BROKEN, canonical, domain_kind
 from gmsearch.wording import spelled

@@ -53,6 +53,16 @@ class Node:
         """The children by key; empty for what is no mapping."""
         return self.value if isinstance(self.value, Mapping) else {}
 
+    def descend(self, path: str) -> Node | None:
+        """Return the node at a dotted path below this one; None where the file has none."""
+        node: Node | None = self
+        for key in path.split("."):
+            if node is not None and isinstance(node.value, tuple) and key.isdigit():
+                node = node.value[int(key)] if int(key) < len(node.value) else None
+            else:
+                node = node.mapping.get(key) if node is not None else None
+        return node
+
     def plain(self) -> Any:
         """Return the value without places: scalars, tuples and dicts."""
         if isinstance(self.value, Mapping):

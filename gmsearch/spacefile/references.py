@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from gmsearch.errors import FieldError
 from gmsearch.experiment import Assignment, Value
-from gmsearch.space.domains import Choice, Condition, Domain, Parameter, first_value
+from gmsearch.space.domains import Choice, Domain, Parameter, When, first_value
 from gmsearch.spacefile.mistakes import Mistakes
 from gmsearch.spacefile.nodes import Node
 from gmsearch.spacefile.tree import Draft, canonical
@@ -32,7 +32,7 @@ def parameters_from(drafts: Drafts, mistakes: Mistakes) -> tuple[Parameter, ...]
     return tuple(parameters.values())
 
 
-def _conditions(draft: Draft, drafts: Drafts, mistakes: Mistakes) -> tuple[Condition, ...]:
+def _conditions(draft: Draft, drafts: Drafts, mistakes: Mistakes) -> tuple[When, ...]:
     node = draft.node.mapping.get("when")
     if node is None:
         if "else" in draft.node.mapping:
@@ -60,7 +60,7 @@ def _conditions(draft: Draft, drafts: Drafts, mistakes: Mistakes) -> tuple[Condi
             mistakes.add(child.place, f"{where}: {name}: [] lists no value; give one")
         elif domain is not None:
             values = [_member(domain, o, mistakes, f"{where}: {name}") for o in options]
-            conditions.append(Condition(name, tuple(values)))
+            conditions.append(When(name, tuple(values)))
     return tuple(conditions)
 
 

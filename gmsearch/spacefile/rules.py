@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from gmsearch.errors import FieldError
 from gmsearch.experiment import DATA_SPECS, Bands, Constraint, DataSpec, Spectral
-from gmsearch.space.settings import METHODS, SELECTING, Resources, Search
+from gmsearch.space.settings import Resources, Search
 from gmsearch.space.space import Space
 from gmsearch.spacefile.mistakes import Mistakes
 from gmsearch.spacefile.nodes import Node
@@ -22,6 +22,31 @@ from gmsearch.wording import compact, near, shown, spelled
 DATA_VARIABLE = "GMSEARCH_DATA"
 """The environment variable that says where the images of a stored set lie."""
 _SIDES = {"spectral": Spectral().resolution, "cifar10": 32, "cifar100": 32}
+
+
+def plugins_from_file(node: Node, mistakes: Mistakes) -> tuple[str, ...]:
+    """Return the names of plugins, files relative to the space file or installed packages."""
+    if not isinstance(node.value, tuple):
+        mistakes.add(
+            node.place,
+            f"plugins: expected a list of files or packages, got {shown(node.plain())}; "
+            "give [my_gates.py]",
+        )
+        return ()
+    names = []
+    for index, child in enumerate(node.value):
+        if not isinstance(child.value, str):
+            mistakes.add(
+                child.place,
+                f"plugins.{index}: expected a file or a package, got {shown(child.plain())}",
+            )
+        elif child.value in names:
+            mistakes.add(
+                child.place, f"plugins.{index}: {child.value} is listed twice; remove one"
+            )
+        else:
+            names.append(child.value)
+    return tuple(names)
 
 
 def data_from_file(node: Node, data_root: Path | None, mistakes: Mistakes) -> DataSpec | None:
@@ -149,31 +174,25 @@ def _check_radius(node: Node, path: str, farthest: float | None, mistakes: Mista
 
 
 def search_from_file(node: Node, mistakes: Mistakes) -> Search | None:
-    """Return the search; tell what its method lacks, and what is of no use to it."""
+    """Return the search; None where a part of it is mistaken."""
     values = validated(Search, node, "search", mistakes)
-    method = node.mapping["method"].value if "method" in node.mapping else None
-    given = {key for key, child in node.mapping.items() if child.value not in (None, "none")}
-    if method in SELECTING and "candidates" not in given:
-        mistakes.add(
-            node.key, f"search: {method} needs `candidates: N`, the number of arms to train"
-        )
-    for key, users in (("candidates", SELECTING), ("population", ("nsga2",))):
-        if key in given and method in METHODS and method not in users:
-            mistakes.add(
-                node.keys[key],
-                f"search: {key} is of no use to {method}, only to {', '.join(users)}; remove it",
-            )
-    _check_twice(_items(node, "seeds"), "search.seeds", mistakes)
     if values is None:
         return None
     seeds = values["seeds"]
-    return Search(
-        **{
-            **values,
-            "seeds": tuple(range(seeds)) if isinstance(seeds, int) else seeds,
-            "max_failed": _share(values["max_failed"]),
-        }
-    )
+    try:
+        return Search(
+            **{
+                **values,
+                "seeds": tuple(range(seeds)) if isinstance(seeds, int) else seeds,
+                "max_failed": _share(values["max_failed"]),
+            }
+        )
+    except FieldError as error:
+        for one in error.errors:
+            child = node.descend(one.path)
+            place = node.key if child is None else child.place
+            mistakes.add(place, f"search.{one.path}: {one.message}")
+        return None
 
 
 def _share(said: Any) -> Any:

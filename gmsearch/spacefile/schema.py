@@ -13,7 +13,8 @@ from gmsearch.experiment import DATA_SPECS, TIMED_NAME, Bands, Recipe
 from gmsearch.networks import FAMILIES, Candidate
 from gmsearch.plain import plain as listed
 from gmsearch.space.domains import MAX_STEPS
-from gmsearch.space.settings import SELECTING, Choosing, Match, Resources, Search
+from gmsearch.space.methods import users_of
+from gmsearch.space.settings import Match, Resources, Search, TuneOptions
 from gmsearch.spacefile.fairness import tunable, value_schema
 from gmsearch.spacefile.forms import (
     ROWS,
@@ -64,6 +65,7 @@ def json_schema() -> Schema:
     parts: dict[str, Schema] = {
         "study": name["study"],
         "about": name["about"],
+        "plugins": {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
         "model": sites.site("model", Candidate),
         "train": sites.site("train", Recipe),
         "baseline": {"type": "object", "additionalProperties": _VALUE},
@@ -201,14 +203,14 @@ def _search() -> Schema:
     candidates = {"required": ["candidates"]}
     return {
         **_section(Search),
-        "if": {"properties": {"method": {"enum": list(SELECTING)}}},
+        "if": {"properties": {"method": {"enum": users_of("candidates")}}},
         "then": candidates,
         "else": {"not": candidates},
     }
 
 
 def _tune() -> Schema:
-    section, said = _section(Choosing), descriptions(Recipe)
+    section, said = _section(TuneOptions), descriptions(Recipe)
     leaves = {
         name: {**value_schema(form), **({"description": said[name]} if name in said else {})}
         for name, form in tunable().items()

@@ -13,7 +13,8 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import Field
 
-from gmsearch.space.settings import MAX_SEED, Choosing, Match, Resources, Search
+from gmsearch.limits import MAX_SEED
+from gmsearch.space.settings import Search
 from gmsearch.spacefile.forms import STRICT, Form, fields_of, refuse, takes_none
 from gmsearch.spacefile.mistakes import Mistakes, words
 from gmsearch.spacefile.nodes import Node
@@ -55,6 +56,7 @@ Direction = Literal["maximize", "minimize"]
 SECTIONS = {
     "study": "The name of the study, and of its folder.",
     "about": "What is asked; shown in reports, without effect.",
+    "plugins": "The user's own parts: Python files beside the space file, or installed packages.",
     "model": "The network: a tree whose leaves are values or domains.",
     "train": "The recipe: training hyper-parameters, values or domains.",
     "baseline": "The arm the others are compared with: a value per parameter.",
@@ -95,14 +97,8 @@ _NARROWED: dict[type[object], dict[str, Any]] = {
     Search: {
         "seeds": Annotated[int, Field(ge=1, le=MAX_REPEATS)]
         | Annotated[tuple[Seed, ...], Field(min_length=1)],
-        "candidates": Positive | None,
-        "seed": Seed,
-        "population": Annotated[int, Field(ge=2)] | None,
         "max_failed": Annotated[int, Field(ge=0)] | Percent | None,
     },
-    Choosing: {"seed": Seed},
-    Match: {"tolerance": Annotated[float, Field(gt=0, lt=1)]},
-    Resources: {"cpus": Positive, "gpus": Annotated[float, Field(ge=0)]},
 }
 """The types of fields as a file may write them, where the dataclass alone says less."""
 

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 from gmsearch.errors import FieldError
 from gmsearch.experiment import Value
 from gmsearch.networks import FAMILIES, PRESETS, Candidate, preset_family
-from gmsearch.space.domains import Choice, Condition, Domain, Float, Int, Slot, Tree
+from gmsearch.space.domains import Choice, Domain, Float, Int, Slot, Tree, When
 from gmsearch.spacefile.forms import (
     ROWS,
     Form,
@@ -48,7 +48,7 @@ class Draft:
 
     path: str
     node: Node
-    inside: tuple[Condition, ...]
+    inside: tuple[When, ...]
     domain: Domain | None = None
     """None where it has a mistake of its own."""
     else_: Tree = None
@@ -74,7 +74,7 @@ class TreeReader:
         self._of_presets: list[str] = []
 
     def read(
-        self, node: Node, form: Form, path: str, inside: tuple[Condition, ...] | None = ()
+        self, node: Node, form: Form, path: str, inside: tuple[When, ...] | None = ()
     ) -> Tree:
         """Return the tree of one node; with `inside` None no domain may stand in it."""
         if kind := domain_kind(node):
@@ -89,9 +89,7 @@ class TreeReader:
             return self._subtree(node, form, path, inside)
         return self._leaf(node, form, path, inside)
 
-    def _subtree(
-        self, node: Node, form: Form, path: str, inside: tuple[Condition, ...] | None
-    ) -> Tree:
+    def _subtree(self, node: Node, form: Form, path: str, inside: tuple[When, ...] | None) -> Tree:
         if not isinstance(node.value, Mapping):
             self._mistakes.add(
                 node.place, f"{path}: {shown(node.plain())} is not a mapping of `key: value`"
@@ -170,9 +168,7 @@ class TreeReader:
             remedy = f"it belongs to `{owner}`" if owner else near(key, (*known, *DOMAIN_KEYS))
         self._mistakes.add(node.keys[key], f"{path}: unknown key {key!r}; {remedy}")
 
-    def _leaf(
-        self, node: Node, form: Form, path: str, inside: tuple[Condition, ...] | None
-    ) -> Tree:
+    def _leaf(self, node: Node, form: Form, path: str, inside: tuple[When, ...] | None) -> Tree:
         children = node.value if isinstance(node.value, tuple) else ()
         part = element(form)
         if part is not None and any(child.mapping for child in children):
@@ -200,7 +196,7 @@ class TreeReader:
         return leaf
 
     def _parameter(
-        self, node: Node, kind: str, form: Form, path: str, inside: tuple[Condition, ...]
+        self, node: Node, kind: str, form: Form, path: str, inside: tuple[When, ...]
     ) -> Tree:
         name = canonical(path)
         draft = Draft(path=name, node=node, inside=inside)
@@ -231,7 +227,7 @@ class TreeReader:
         return BROKEN if draft.domain is None else Slot(name)
 
     def _choice(
-        self, node: Node, form: Form, path: str, inside: tuple[Condition, ...]
+        self, node: Node, form: Form, path: str, inside: tuple[When, ...]
     ) -> Choice | None:
         if isinstance(node.value, tuple):
             if is_subtree(form) or any(option.mapping for option in node.value):
@@ -256,7 +252,7 @@ class TreeReader:
                     f"{path}: label {label!r} must be a word of letters, digits, _, + and -, "
                     "and not model or train",
                 )
-            taken = Condition(canonical(path), (label,))
+            taken = When(canonical(path), (label,))
             trees[label] = self.read(child, form, f"{path}.{label}", (*inside, taken))
         if BROKEN in trees.values():
             return None

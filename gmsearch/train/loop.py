@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gmsearch.errors import DivergedError
 from gmsearch.experiment import Recipe
-from gmsearch.seeds import stream
+from gmsearch.seeds import derive_seed
 from gmsearch.train.depthwise import FastDepthwise
 from gmsearch.train.mix import Mixer, Targets
 from gmsearch.train.schedule import learning_rate
@@ -139,7 +139,7 @@ class _Loop:
         """Run the updates of one epoch; return their losses and the last learning rate."""
         parts, n = self.parts, len(self.source)
         parts.model.train()
-        torch.manual_seed(stream(self.seed, "network", epoch))
+        torch.manual_seed(derive_seed(self.seed, "network", epoch))
         mixer = Mixer(self.recipe, self.seed, epoch, self.device)
         check_every = 1 if self.device.type == "cpu" else _CHECK_EVERY_CUDA
         losses: list[Tensor] = []

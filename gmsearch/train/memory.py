@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from gmsearch.experiment import Recipe
-from gmsearch.seeds import stream
+from gmsearch.seeds import derive_seed
 from gmsearch.train.augment import crops, jittered, resized
 
 
@@ -65,7 +65,7 @@ class InMemory:
 
     def epoch(self, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield float32 (B, C, H, W) and int64 (B,); drawn on the CPU, alike on every device."""
-        generator = torch.Generator().manual_seed(stream(seed, "data", epoch))
+        generator = torch.Generator().manual_seed(derive_seed(seed, "data", epoch))
         n, device = len(self._labels), self._labels.device
         order = torch.randperm(n, generator=generator).to(device)
         flips = torch.rand(n, generator=generator).lt(0.5).to(device)
@@ -73,7 +73,7 @@ class InMemory:
             places = crops(n, self._size, self._recipe.crop_scale, generator).to(device)
         else:
             places = torch.randint(2 * self._margin + 1, (2, n), generator=generator).to(device)
-        colours = torch.Generator().manual_seed(stream(seed, "colour", epoch))
+        colours = torch.Generator().manual_seed(derive_seed(seed, "colour", epoch))
         for start in range(0, len(self) * self._batch_size, self._batch_size):
             rows = slice(start, start + self._batch_size)
             index = order[rows]

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from gmsearch.experiment import Recipe
-from gmsearch.seeds import stream
+from gmsearch.seeds import derive_seed
 
 _ERASED = (0.02, 1 / 3)  # smallest and largest share of the area
 _LOG_ASPECT = math.log(1 / 0.3)  # the longer side over the shorter, at most
@@ -54,8 +54,8 @@ class Mixer:
     def __init__(self, recipe: Recipe, seed: int, epoch: int, device: torch.device) -> None:
         """Draw from (seed, epoch) alone; the noise on the device."""
         self._recipe = recipe
-        self._rng = np.random.default_rng(stream(seed, "mix", epoch))
-        self._noise = torch.Generator(device).manual_seed(stream(seed, "noise", epoch))
+        self._rng = np.random.default_rng(derive_seed(seed, "mix", epoch))
+        self._noise = torch.Generator(device).manual_seed(derive_seed(seed, "noise", epoch))
 
     def __call__(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Targets]:
         """Return the batch, changed in place, and what it is to be classified as."""

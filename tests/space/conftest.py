@@ -1,4 +1,4 @@
-"""The example of the documentation, and what turns edits of it into spaces or mistakes."""
+"""The example of the documentation, and functions that load edited files."""
 
 from __future__ import annotations
 
@@ -64,13 +64,13 @@ Edit = tuple[str, str]
 
 @pytest.fixture(autouse=True)
 def _no_data_root(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the environment of whoever runs the tests out of the files they load."""
+    """Keep the environment of the user who runs the tests out of the files they load."""
     monkeypatch.delenv("GMSEARCH_DATA", raising=False)
 
 
 @pytest.fixture
 def example() -> str:
-    """Return the example of the documentation, as it stands there."""
+    """Return the example of the documentation."""
     return EXAMPLE
 
 
@@ -88,7 +88,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Space
 
 
 @pytest.fixture
-def told(load: Callable[..., Space]) -> Callable[..., list[str]]:
+def mistakes_in(load: Callable[..., Space]) -> Callable[..., list[str]]:
     """Return a function that gives the mistakes of an edited file, as `line:column: text`."""
 
     def lines(*edits: Edit, text: str = BARE) -> list[str]:
@@ -115,11 +115,11 @@ def marked() -> Callable[..., list[str]]:
 
 
 def edited(text: str, edits: tuple[Edit, ...]) -> str:
-    """Replace each old text, which must stand there once; an empty one appends."""
+    """Replace each old text, which must occur exactly once; an empty one appends."""
     for old, new in edits:
         if not old:
             text += new
             continue
-        assert text.count(old) == 1, f"{old!r} stands there {text.count(old)} times"
+        assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times"
         text = text.replace(old, new)
     return text

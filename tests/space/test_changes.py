@@ -11,7 +11,7 @@ from gmsearch.space import Space
 Load = Callable[..., Space]
 BASELINE = "baseline: {gate.product: none, gate.activation: relu}\n"
 
-# Name -> edits that make the old file, edits that make the new one, the differences as told.
+# Name -> edits that make the old file, edits that make the new one, the differences as reported.
 ALLOWED: dict[str, tuple[list[tuple[str, str]], list[tuple[str, str]], list[str]]] = {
     "more seeds": (
         [],
@@ -115,13 +115,13 @@ def test_refused_changes_are_named_with_the_remedy(name: str, load: Load) -> Non
 
     changes = load(*before).changes(load(*after))
 
-    told = [
+    lines = [
         str(change).removesuffix(": give the changed space another `study` name")
         for change in changes
     ]
-    assert told == expected
+    assert lines == expected
     assert not changes[0].allowed
-    assert str(changes[0]) != told[0]
+    assert str(changes[0]) != lines[0]
 
 
 @pytest.mark.parametrize(

@@ -17,110 +17,6 @@ BASELINE = ("", "baseline: {gate.product: none, gate.activation: relu}\n")
 TUNE = ("", "tune: {lr: [1e-3, 1e-2], weight_decay: [0, 0.05], per: study}\n")
 MATCH = ("", "match: {params: baseline, by: mlp_ratio, tolerance: 0.02}\n")
 
-TUNED: dict[str, tuple[str, str]] = {
-    "no mapping": (
-        "tune: [0.1] is not a mapping; write {lr: [1e-3, 3e-3, 1e-2]}",
-        "tune: »[0.1]\n",
-    ),
-    "nothing": (
-        "tune: names no parameter; write {lr: [1e-3, 3e-3, 1e-2]}",
-        "»tune: {per: arm}\n",
-    ),
-    "unknown parameter": (
-        "tune: 'weight_decays' cannot be tuned; did you mean 'weight_decay'?",
-        "tune: {»weight_decays: [0, 1]}\n",
-    ),
-    "one value": (
-        "tune.lr: leaves no choice; give two values or more",
-        "tune: {lr: »[1e-3]}\n",
-    ),
-    "no list": ("tune.lr: 0.001 is not a list of numbers", "tune: {lr: »1e-3}\n"),
-    "a value twice": (
-        "tune.lr: 0.001 is there twice; remove one",
-        "tune: {lr: [1e-3, 3e-3, »0.001]}\n",
-    ),
-    "a word": ("tune.lr: 'high' is not a number", "tune: {lr: [1e-3, »high]}\n"),
-    "no value": ("tune.clip_grad: 'none' is not a number", "tune: {clip_grad: [»none, 1]}\n"),
-    "a value no recipe takes": (
-        "tune.lr: expected a number above 0, got -1.0",
-        "tune: {lr: [1e-3, »-1.0]}\n",
-    ),
-    "values that do not fit the recipe": (
-        "tune.warmup_epochs: expected at most the 8 epochs of the schedule, got 9",
-        "tune: {warmup_epochs: [1, »9]}\n",
-    ),
-    "values without effect": (
-        "tune.momentum: makes no difference to the recipe in `train`; remove it",
-        "tune: {»momentum: [0.5, 0.9]}\n",
-    ),
-    "unknown way": (
-        "tune.per: 'arms' is not one of arm, study; did you mean 'arm'?",
-        "tune: {lr: [1e-3, 1e-2], per: »arms}\n",
-    ),
-    "unmeasured metric": (
-        "tune.metric: 'params' is not measured after training; there are: top1, top5, loss, nodc",
-        "tune: {lr: [1e-3, 1e-2], metric: »params}\n",
-    ),
-    "a seed that is shown": (
-        "tune.seed: 2 is one of search.seeds, whose numbers are shown; give another",
-        "tune: {lr: [1e-3, 1e-2], seed: »2}\n",
-    ),
-    "too many combinations": (
-        "tune: 81 combinations for every arm; give at most 64",
-        ("»tune: {lr: [1, 2, 3, 4, 5, 6, 7, 8, 9], weight_decay: [1, 2, 3, 4, 5, 6, 7, 8, 9]}\n"),
-    ),
-}
-
-MATCHED: dict[str, tuple[str, str]] = {
-    "no cost": (
-        "match: names no cost, or two; give `flops: baseline` or `params: …`",
-        "»match: {by: widths}\n",
-    ),
-    "two costs": (
-        "match: names no cost, or two; give `flops: baseline` or `params: …`",
-        "»match: {flops: baseline, params: baseline}\n",
-    ),
-    "a number": (
-        "match.flops: 1000000.0 is not 'baseline' or none",
-        "match: {flops: »1e6}\n",
-    ),
-    "a latency": (
-        (
-            "match: latency_ms cannot be matched, only flops and params; bound it by "
-            "`constraints: {latency_ms: {max: 1.05 x baseline}}`"
-        ),
-        "match: {»latency_ms: baseline}\n",
-    ),
-    "unknown field": (
-        "match.by: 'width' is not one of widths, depths, mlp_ratio; did you mean 'widths'?",
-        "match: {flops: baseline, by: »width}\n",
-    ),
-    "no tolerance": (
-        "match.tolerance: 0 is not a number above 0 below 1",
-        "match: {flops: baseline, tolerance: »0}\n",
-    ),
-}
-
-
-@pytest.mark.parametrize("name", TUNED)
-def test_a_mistake_in_tune_is_told_once_at_its_place(
-    name: str, told: Callable[..., list[str]], marked: Callable[..., list[str]]
-) -> None:
-    """Types, values, effect, seed and number of the values tried."""
-    message, text = TUNED[name]
-    (place,) = marked(("", text))
-    assert told(("", text)) == [f"{place}: {message}"]
-
-
-@pytest.mark.parametrize("name", MATCHED)
-def test_a_mistake_in_match_is_told_once_at_its_place(
-    name: str, told: Callable[..., list[str]], marked: Callable[..., list[str]]
-) -> None:
-    """Which cost, by what, how near."""
-    message, text = MATCHED[name]
-    (place,) = marked(BASELINE, ("", text))
-    assert told(BASELINE, ("", text)) == [f"{place}: {message}"]
-
 
 @pytest.mark.parametrize(
     ("edits", "message"),
@@ -155,19 +51,19 @@ def test_a_mistake_in_match_is_told_once_at_its_place(
 def test_what_other_sections_must_give(
     edits: list[tuple[str, str]],
     message: str,
-    told: Callable[..., list[str]],
+    mistakes_in: Callable[..., list[str]],
     marked: Callable[..., list[str]],
 ) -> None:
     """No domain beside, a holdout, a baseline, and candidates that have what is scaled."""
     (place,) = marked(*edits)
-    found = told(*edits)
+    found = mistakes_in(*edits)
     assert f"{place}: {message}" in found
     # A holdout of nothing has more against it.
     assert all(line.startswith(place) for line in found)
 
 
 def test_mistakes_of_both_are_told_with_those_of_other_sections(
-    told: Callable[..., list[str]],
+    mistakes_in: Callable[..., list[str]],
 ) -> None:
     """One reading of the file gives all of them."""
     edits = [
@@ -184,7 +80,7 @@ def test_mistakes_of_both_are_told_with_those_of_other_sections(
         "match.flops",
         "match.by",
     ]
-    lines = [line.partition(": ")[2] for line in told(*edits)]
+    lines = [line.partition(": ")[2] for line in mistakes_in(*edits)]
     assert sorted(line.partition(":")[0] for line in lines) == sorted(starts)
 
 
@@ -259,11 +155,11 @@ def test_the_schema_passes_what_loads(text: str, load: Load) -> None:
 @pytest.mark.parametrize("model", ["3", "{widths: [8]}", "{}", "{preset: x}"])
 @pytest.mark.parametrize("train", ["3", "{epochs: x, lr: -1}", "{choice: {a: 3}}"])
 def test_sections_that_are_mistaken_themselves_do_not_hide_it(
-    model: str, train: str, told: Callable[..., list[str]]
+    model: str, train: str, mistakes_in: Callable[..., list[str]]
 ) -> None:
     """Sound sections beside a mistaken model and recipe: the mistakes are of those alone."""
     head = "study: a\ndata: {name: spectral}\nobjectives: {top1: maximize}\n"
     text = f"{head}search: {{method: grid}}\nmodel: {model}\ntrain: {train}\nbaseline: {{}}\n"
-    lines = told(("", TUNE[1] + MATCH[1]), text=text)
+    lines = mistakes_in(("", TUNE[1] + MATCH[1]), text=text)
     said = {line.split(": ")[1].partition(".")[0] for line in lines}
     assert said == {"model", "train"}

@@ -131,10 +131,10 @@ def test_the_spaces_of_the_project_load_and_pass(
 
 @pytest.mark.parametrize("name", BAD)
 def test_a_wrong_shape_does_not_pass(
-    name: str, told: Callable[..., list[str]], validator: jsonschema.Draft202012Validator
+    name: str, mistakes_in: Callable[..., list[str]], validator: jsonschema.Draft202012Validator
 ) -> None:
     """A file with a mistake that a schema can see fails the schema, as it fails to load."""
-    assert told(BAD[name])
+    assert mistakes_in(BAD[name])
 
     assert not validator.is_valid(plain(Path("space.yaml")))
 
@@ -144,6 +144,6 @@ def test_every_key_says_what_it_is() -> None:
     schema = json_schema()
 
     assert all("description" in part for part in schema["properties"].values())
-    gate = schema["$defs"]["model.GmNet.gate.value"]["properties"]
+    gate = schema["$defs"]["model.GmNetSpec.gate.value"]["properties"]
     assert all("description" in part for part in gate.values())
     assert gate["product"]["description"].startswith("Second factor: none 1")

@@ -31,7 +31,7 @@ train: {epochs: 8, »epochs: 9, lr: »fast, weight_decay: »-1}
 bands: {radii: [4, »99], »edges: lt}
 objectives: {»top2: maximize, loss: »down, high@4: maximize}
 constraints: {flops: {max: »lots}}
-»search: {method: tpe, »population: 3, seeds: »[]}
+search: {method: tpe, candidates: 3, seeds: »[]}
 resources: {»cpu: 2}
 """
 WORDS = """\
@@ -53,18 +53,16 @@ bands: unknown key 'edges'
 objectives: 'top2' is not a metric
 objectives.loss: 'down' is not maximize or minimize
 constraints.flops.max: 'lots' is not a number
-search: tpe needs `candidates: N`
-search: population is of no use to tpe
 search.seeds: [] is not
 resources: unknown key 'cpu'
 """
 
 
 def test_all_mistakes_at_once(
-    told: Callable[..., list[str]], marked: Callable[..., list[str]]
+    mistakes_in: Callable[..., list[str]], marked: Callable[..., list[str]]
 ) -> None:
     """Mistakes of every kind are told together, each at its place, in the order of the file."""
-    lines = told(text=MANY)
+    lines = mistakes_in(text=MANY)
 
     assert [line.rsplit(": ", line.count(": "))[0] for line in lines] == marked(text=MANY)
     for line, words in zip(lines, WORDS.splitlines(), strict=True):
@@ -85,13 +83,13 @@ def test_each_line_is_of_the_form_editors_jump_to(tmp_path: Path) -> None:
         assert re.fullmatch(rf"{re.escape(str(path))}:\d+:\d+: .+", line)
 
 
-def test_the_order_is_always_the_same(told: Callable[..., list[str]]) -> None:
+def test_the_order_is_always_the_same(mistakes_in: Callable[..., list[str]]) -> None:
     """Reading a file twice gives the same mistakes in the same order."""
-    assert told(text=MANY) == told(text=MANY)
+    assert mistakes_in(text=MANY) == mistakes_in(text=MANY)
 
 
 def test_a_mistaken_domain_does_not_make_its_users_mistaken(
-    told: Callable[..., list[str]], marked: Callable[..., list[str]]
+    mistakes_in: Callable[..., list[str]], marked: Callable[..., list[str]]
 ) -> None:
     """A baseline, condition or forbid that names a mistaken parameter is not told besides."""
     edits = (
@@ -104,14 +102,14 @@ def test_a_mistaken_domain_does_not_make_its_users_mistaken(
         ("", "forbid: [{gate.product: self, gate.activation: relu}]\n"),
     )
 
-    lines = told(*edits)
+    lines = mistakes_in(*edits)
 
     assert len(lines) == 1
     assert lines[0].startswith(f"{marked(*edits)[0]}: model.gate.product: 'selff' is not one of")
 
 
 def test_a_mistaken_section_does_not_make_others_mistaken(
-    told: Callable[..., list[str]], marked: Callable[..., list[str]]
+    mistakes_in: Callable[..., list[str]], marked: Callable[..., list[str]]
 ) -> None:
     """Band metrics are not told where the bands they are of are mistaken themselves."""
     edits = (
@@ -119,22 +117,22 @@ def test_a_mistaken_section_does_not_make_others_mistaken(
         ("", "bands: {radii: [10], dc: »none}\n"),
     )
 
-    (line,) = told(*edits)
+    (line,) = mistakes_in(*edits)
 
     assert line.startswith(f"{marked(*edits)[0]}: bands.dc: 'none' is not one of")
 
 
 def test_every_option_that_fits_nothing_is_told(
-    told: Callable[..., list[str]], marked: Callable[..., list[str]]
+    mistakes_in: Callable[..., list[str]], marked: Callable[..., list[str]]
 ) -> None:
     """Each value of a domain is judged, not only the first that is wrong."""
     edit = ("kernel_size: 5", "kernel_size: {choice: [»2, 3, »4, 5, »6, »-7]}")
 
-    assert [":".join(line.split(":")[:2]) for line in told(edit)] == marked(edit)
+    assert [":".join(line.split(":")[:2]) for line in mistakes_in(edit)] == marked(edit)
 
 
 def test_a_value_in_a_large_space_is_judged_as_in_a_small_one(
-    told: Callable[..., list[str]], marked: Callable[..., list[str]]
+    mistakes_in: Callable[..., list[str]], marked: Callable[..., list[str]]
 ) -> None:
     """Every option of a space too large to go through is judged."""
     wide = ", ".join(map(str, range(8, 40)))
@@ -146,6 +144,6 @@ def test_a_value_in_a_large_space_is_judged_as_in_a_small_one(
         ("lr: 3e-3", "lr: {float: [1e-3, 1e-2], steps: 9}, weight_decay: {choice: [0, 1, »-1]}"),
     )
 
-    lines = told(*edits)
+    lines = mistakes_in(*edits)
 
     assert [":".join(line.split(":")[:2]) for line in lines] == marked(*edits)

@@ -1,0 +1,85 @@
+"""Assignments that a space is checked with; what a study trains is not decided here."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator, Mapping, Sequence
+
+from gmsearch.experiment import Assignment, Value
+from gmsearch.space.counting import count_assignments
+from gmsearch.space.domains import Domain, Float, Parameter, first_value
+from gmsearch.space.sampling import draw_value
+from gmsearch.space.space import Space
+
+EXHAUSTIVE = 2000
+"""Largest number of assignments that are all checked; of a larger space, the random ones."""
+_VALUES = 50
+"""Values checked of each parameter of a large space."""
+_WORK = 300_000
+"""Most values drawn, so that a file of thousands of parameters is checked in time."""
+
+
+def sample(space: Space) -> Iterator[Assignment]:
+    """Yield assignments that are not forbidden: all of a small space.
+
+    Of a large space: every value of every parameter once (the ends of a long range), then random
+    ones. The baseline comes last.
+    """
+    total = count_assignments(space.order, ())
+    if total is not None and total <= EXHAUSTIVE:
+        candidates = space.assignments()
+    else:
+        limit = _WORK // len(space.order)
+        candidates = itertools.islice(itertools.chain(_each_value(space), _random(space)), limit)
+    yield from (a for a in candidates if not space.forbidden(a))
+    if space.baseline is not None:
+        yield space.baseline
+
+
+def some_values(domain: Domain, most: int) -> Sequence[Value]:
+    """Return up to `most` members of a domain, first and last among them."""
+    values = domain.values()
+    if isinstance(domain, Float) and values is None:
+        return (domain.low, domain.high)
+    values = values or ()
+    if len(values) <= most:
+        return values
+    return (*values[: most - 1], values[-1])
+
+
+def variant(space: Space, wishes: Mapping[str, Value]) -> Assignment:
+    """Return the assignment with the values of `wishes`, and first values elsewhere."""
+
+    def suggest(parameter: Parameter) -> Value:
+        if parameter.path in wishes:
+            return wishes[parameter.path]
+        return first_value(parameter.domain)
+
+    return space.draw(suggest)
+
+
+def _each_value(space: Space) -> Iterator[Assignment]:
+    by_path = {parameter.path: parameter for parameter in space.parameters}
+    for parameter in space.parameters:
+        needed = _needed(parameter, by_path)
+        for value in some_values(parameter.domain, _VALUES):
+            yield variant(space, {**needed, parameter.path: value})
+
+
+def _needed(parameter: Parameter, by_path: Mapping[str, Parameter]) -> dict[str, Value]:
+    """Return values of other parameters that make this one active."""
+    wishes: dict[str, Value] = {}
+    pending = [parameter]
+    while pending:
+        for condition in pending.pop().conditions:
+            if condition.path not in wishes:
+                wishes[condition.path] = condition.values[0]
+                pending.append(by_path[condition.path])
+    return wishes
+
+
+def _random(space: Space) -> Iterator[Assignment]:
+    rng = random.Random(0)
+    for _ in range(EXHAUSTIVE):
+        yield space.draw(lambda parameter: draw_value(parameter.domain, rng))
