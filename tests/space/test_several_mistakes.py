@@ -42,7 +42,7 @@ model.mlp_ratio: 'two' is not a number
 model.kernel_size: expected a list, each an odd integer
 model.gate.activation: 'rellu' is not one of
 gate.placement: when: there is no value for where it is false
-baseline: gate.product: 'dw' is not one of its options
+baseline: gate.product: expected one of its options, got 'dw'
 forbid.0: 'gate.prodct' is not a parameter
 data.holdout: 1.5 is not a number
 key 'epochs' is given twice
