@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+from gmsearch.tables import Table
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Method:
@@ -28,22 +30,27 @@ class Method:
         return (*self.required, *self.optional)
 
 
-METHODS: dict[str, Method] = {
-    "grid": Method(about="the full factorial", enumerates=True),
-    "ablation": Method(
-        about="one factor at a time from the baseline", enumerates=True, baseline=True
-    ),
-    "random": Method(about="`candidates` random ones", selects=True, required=("candidates",)),
-    "tpe": Method(
-        about="`candidates` proposed by multivariate TPE", selects=True, required=("candidates",)
-    ),
-    "nsga2": Method(
-        about="`candidates` proposed by NSGA-II",
-        selects=True,
-        required=("candidates",),
-        optional=("population",),
-    ),
-}
+METHODS: Table[Method] = Table(
+    "method",
+    {
+        "grid": Method(about="the full factorial", enumerates=True),
+        "ablation": Method(
+            about="one factor at a time from the baseline", enumerates=True, baseline=True
+        ),
+        "random": Method(about="`candidates` random ones", selects=True, required=("candidates",)),
+        "tpe": Method(
+            about="`candidates` proposed by multivariate TPE",
+            selects=True,
+            required=("candidates",),
+        ),
+        "nsga2": Method(
+            about="`candidates` proposed by NSGA-II",
+            selects=True,
+            required=("candidates",),
+            optional=("population",),
+        ),
+    },
+)
 """Every method by name."""
 
 
