@@ -90,6 +90,8 @@ def test_the_official_recipe_needs_streams(
     recipe = ("{epochs: 8, lr: 3e-3}", "{recipe: gmnet_imagenet}")
     without = ("{epochs: 8, lr: 3e-3}", "{recipe: gmnet_imagenet, auto_augment: none}")
 
-    assert "rand-m1-mstd0.5-inc1 is applied to images as they are decoded" in mistakes_in(recipe)[0]
+    assert (
+        "rand-m1-mstd0.5-inc1 is applied to images as they are decoded" in mistakes_in(recipe)[0]
+    )
     assert load(without).count() == 6
     assert load(recipe, (DATA, GOOD["folder"][0])).count() == 6
