@@ -18,15 +18,15 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from gmsearch.errors import FieldError
 from gmsearch.networks.count import NOTHING, Cost, Count, Kind, Part, conv_kind, cost_of
 
-# PyTorch tags its element-wise operators; it forgot these, the second until 2.11.
+# PyTorch tags its element-wise operators, but not these (the second one until 2.11).
 _UNTAGGED = {"hardswish", "leaky_relu"}
 # Name of the operator in the dispatcher, and as traced.
 _POOLS = {"avg_pool2d": "avg_pool2d", "max_pool2d_with_indices": "max_pool2d"}
-# What moves data without computing: fvcore ignores its like, PyTorch tags the first element-wise.
+# They move data without computing: fvcore ignores them, PyTorch tags the first as element-wise.
 _MOVES = {"clone", "expand_as", "pad", "reshape_as"}
 
 _NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)  # noqa: SLF001 - the base of all batch and instance norms
-# How models name the scale of a residual branch where it is no module of its own.
+# Names of the scale of a residual branch where it is not a module.
 _LAYER_SCALES = ("gamma", "layer_scale", "ls")
 _KIND_OF_ELEMENTWISE: dict[str, Kind] = {
     "mul": "multiply",
@@ -53,23 +53,23 @@ _KIND_OF_FVCORE: dict[str, Kind] = {
 def measured_cost(
     model: nn.Module, resolution: int, in_chans: int = 3
 ) -> tuple[Cost, dict[str, int]]:
-    """Return the cost of `model` on one image, and how often each operator in no count was met.
+    """Return the cost of `model` on one image, and how often it calls each uncounted operator.
 
     The model runs in eval mode on the CPU, its attention unfused so that fvcore sees the products
-    in it. `flops` is fvcore's total; `elementwise_ops` counts each element an element-wise
+    in it. `flops` is fvcore's total; `elementwise_ops` counts each element that an element-wise
     operator writes, and k^2 for each that a k x k pool writes, other than the global average
-    pool, which fvcore has. Softmax, reductions and the like are in neither: they are named in
-    the second answer, with the number of calls.
+    pool, which fvcore counts. Softmax, reductions and the like are in neither: they are the
+    uncounted operators, by name.
 
     Args:
-        model: Left as it is; a copy is run.
+        model: The network, which is not changed: a copy is run.
 
         resolution: Height and width in pixels.
 
         in_chans: Channels of the image.
 
     Raises:
-        FieldError: where the model does not take an image of this size.
+        FieldError: where the model does not accept an image of this size.
     """
     model = _prepared(model)
     image = torch.zeros(1, in_chans, resolution, resolution)
@@ -78,19 +78,19 @@ def measured_cost(
         with torch.no_grad(), elementwise:
             model(image)
     except (AssertionError, RuntimeError, ValueError) as error:
-        # What a network of timm raises for a size it was not made for.
+        # What a model of timm raises for a size that it was not made for.
         raise FieldError(
             "resolution", f"{type(model).__name__} does not take {resolution} pixels: {error}"
         ) from error
     flops, uncounted = _fvcore(model, image)
-    found: Counts = {}
+    by_kind: Counts = {}
     for counts in (_params(model), flops, elementwise.counts):
         for kind, count in counts.items():
-            _add(found, kind, count)
+            _add(by_kind, kind, count)
     total = NOTHING
-    for count in found.values():
+    for count in by_kind.values():
         total = total.plus(count)
-    cost = cost_of(Part(total, tuple(found.items())))
+    cost = cost_of(Part(total, tuple(by_kind.items())))
     return cost, {name: n for name, n in uncounted.items() if not _is_elementwise(name)}
 
 
@@ -133,14 +133,14 @@ class _Elementwise(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch'
 
 def _params(model: nn.Module) -> Counts:
     """Return the trainable parameters by kind of the layer that holds them, each once."""
-    found: Counts = {}
+    counts: Counts = {}
     seen: set[int] = set()
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):
             if parameter.requires_grad and id(parameter) not in seen:
                 seen.add(id(parameter))
-                _add(found, _kind_of_parameter(module, name), Count(params=parameter.numel()))
-    return found
+                _add(counts, _kind_of_parameter(module, name), Count(params=parameter.numel()))
+    return counts
 
 
 def _kind_of_parameter(module: nn.Module, name: str) -> Kind:
@@ -164,7 +164,7 @@ def _prepared(model: nn.Module) -> nn.Module:
 
 
 def _fvcore(model: nn.Module, image: torch.Tensor) -> tuple[Counts, dict[str, int]]:
-    """Return fvcore's total by kind and the operators it has no rule for, with their number."""
+    """Return fvcore's total by kind, and how often each operator without a rule is called."""
     with warnings.catch_warnings():
         # fvcore scripts and traces, which recent PyTorch deprecates on import and on use.
         warnings.simplefilter("ignore", FutureWarning)
@@ -177,20 +177,20 @@ def _fvcore(model: nn.Module, image: torch.Tensor) -> tuple[Counts, dict[str, in
         by_module = analysis.by_module_and_operator()
         unsupported = dict(analysis.unsupported_ops())
     operators = Counter(by_module[""])
-    found: Counts = {}
+    counts: Counts = {}
     for name, module in model.named_modules():
         if isinstance(module, nn.modules.conv._ConvNd):  # noqa: SLF001 - the base of all convolutions
             kind = conv_kind(module.in_channels, module.groups, module.kernel_size)
             flops = int(by_module[name]["conv"])
             operators["conv"] -= flops
-            _add(found, kind, Count(flops=flops))
+            _add(counts, kind, Count(flops=flops))
     for operator, flops in operators.items():
-        _add(found, _KIND_OF_FVCORE.get(operator, "other"), Count(flops=int(flops)))
-    return found, unsupported
+        _add(counts, _KIND_OF_FVCORE.get(operator, "other"), Count(flops=int(flops)))
+    return counts, unsupported
 
 
 def _is_elementwise(traced: str) -> bool:
-    """Return whether a traced operator such as `aten::mul_` is in our count, or is none at all."""
+    """Return whether a traced operator such as `aten::mul_` is counted, or computes nothing."""
     name = traced.removeprefix("aten::")
     return name in _MOVES or name in _POOLS.values() or _is_pointwise(name)
 

@@ -1,4 +1,4 @@
-"""Trained weights from a file, refused in one line where they are not this network's."""
+"""Trained weights from a file, refused in one line where they do not fit the network."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from gmsearch.errors import CheckpointError
 
-_NAMED = 3  # of the tensors that do not fit
+_NAMED = 3  # tensors that a message names
 
 
 def load_checkpoint(model: nn.Module, path: str | Path) -> None:
@@ -22,42 +22,42 @@ def load_checkpoint(model: nn.Module, path: str | Path) -> None:
 
     The file is a safetensors file (by its suffix) or what `torch.save` wrote: a state dict, or a
     dict that holds one under `state_dict`, as the official release's trainer and timm's write it.
-    A `module.` before every name, from data parallel training, is dropped. No code in the file
+    A prefix `module.` of every name, from data parallel training, is dropped. No code in the file
     is run.
 
     Args:
-        model: Left as it was where an error is raised.
+        model: The network; unchanged where an error is raised.
 
-        path: Of the file.
+        path: Path of the file.
 
     Raises:
-        CheckpointError: for a file that is missing, damaged, half written, no checkpoint or full
-            of code, and for tensors that are missing, unknown or of another shape.
+        CheckpointError: for a file that is missing, damaged, half written, not a checkpoint, or
+            that holds code, and for tensors that are missing, unknown or of another shape.
     """
     path = Path(path)
     tensors = _state_dict(_content(path), path)
     own = model.state_dict()
-    wrong = [
+    mismatches = [
         _listing("missing", [n for n in own if n not in tensors]),
         _listing("unknown", [n for n in tensors if n not in own]),
         _listing(
             "of another shape",
             [
-                f"{n} {tuple(tensors[n].shape)} where the network has {tuple(own[n].shape)}"
+                f"{n} {tuple(tensors[n].shape)}, expected {tuple(own[n].shape)}"
                 for n in own
                 if n in tensors and tensors[n].shape != own[n].shape
             ],
         ),
     ]
-    if said := "; ".join(filter(None, wrong)):
-        raise CheckpointError(f"{path}: is not of this {type(model).__name__}: {said}")
+    if message := "; ".join(filter(None, mismatches)):
+        raise CheckpointError(f"{path}: does not fit this {type(model).__name__}: {message}")
     model.load_state_dict(tensors)
 
 
 def _content(path: Path) -> Any:
-    """Return what a file holds, without running what it may bring along."""
+    """Return the content of a file, without running code in it."""
     if not path.is_file():
-        raise CheckpointError(f"{path}: there is no such file")
+        raise CheckpointError(f"{path}: no such file")
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
@@ -67,26 +67,26 @@ def _content(path: Path) -> Any:
     except pickle.UnpicklingError as error:
         if "unsupported global" in str(error).lower():
             raise CheckpointError(
-                f"{path}: holds more than tensors, which is not loaded, as it may run code; "
+                f"{path}: holds more than tensors, which may run code when loaded; "
                 "save the state dict alone"
             ) from None
-        raise CheckpointError(f"{path}: is no checkpoint, or a damaged one") from None
+        raise CheckpointError(f"{path}: is not a checkpoint, or is damaged") from None
     except Exception as error:  # noqa: BLE001 - whatever a damaged file makes a reader raise
         reason = str(error).split("\n", maxsplit=1)[0]
         raise CheckpointError(
-            f"{path}: is no checkpoint, or a damaged or half-written one: {reason}"
+            f"{path}: is not a checkpoint, or is damaged or half written: {reason}"
         ) from None
 
 
 def _check_sums(path: Path) -> None:
-    """Raise BadZipFile where bytes changed; torch does not look at the checksums it writes."""
+    """Raise BadZipFile where bytes have changed; torch does not check the checksums it writes."""
     with zipfile.ZipFile(path) as archive:
         if archive.testzip() is not None:
-            raise zipfile.BadZipFile("a checksum does not fit")
+            raise zipfile.BadZipFile("a checksum does not match")
 
 
 def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a file by the network's names."""
+    """Return the tensors of a file by their names in the network."""
     if isinstance(content, Mapping) and "state_dict" in content:
         content = content["state_dict"]
     if (
@@ -94,12 +94,12 @@ def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
         or not content
         or not all(isinstance(tensor, Tensor) for tensor in content.values())
     ):
-        raise CheckpointError(f"{path}: holds no state dict, neither bare nor as `state_dict`")
+        raise CheckpointError(f"{path}: expected a state dict, bare or under `state_dict`")
     prefix = "module." if all(str(name).startswith("module.") for name in content) else ""
     return {str(name).removeprefix(prefix): tensor for name, tensor in content.items()}
 
 
 def _listing(what: str, names: list[str]) -> str:
-    """Return how many tensors are wrong in one way, and the first of them; nothing for none."""
+    """Return how many tensors have one defect, and the first of them; an empty text for none."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return f"{len(names)} {what} ({', '.join(names[:_NAMED])}{more})" if names else ""

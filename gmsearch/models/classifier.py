@@ -1,4 +1,4 @@
-"""What the networks here have in common: timm's contract around features and one linear head."""
+"""Base of our networks: timm's interface around features and one linear head."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 class Classifier(nn.Module, abc.ABC):
     """Features, pool, dropout, linear head.
 
-    A family has its own `forward_features` and `forward_head`, and names its head and its steps.
+    A family defines `forward_features`, `forward_head` and `steps`, and names its head.
     """
 
     head_name = "head"
@@ -23,7 +23,7 @@ class Classifier(nn.Module, abc.ABC):
     def __init__(self) -> None:
         super().__init__()
         self.num_features = 0
-        # Channels, reduction and module of the maps that can be taken out, as timm wants them.
+        # Channels, reduction and module of the maps that can be extracted, as timm expects them.
         self.feature_info: list[dict[str, Any]] = []
         self.grad_checkpointing = False
 
@@ -33,7 +33,7 @@ class Classifier(nn.Module, abc.ABC):
 
     @abc.abstractmethod
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:  # noqa: FBT001, FBT002 - timm's signature
-        """Map features to logits (N, num_classes), or to what the head reads."""
+        """Map features to logits (N, num_classes), or to the input of the head."""
 
     @abc.abstractmethod
     def steps(self) -> Iterator[tuple[str, nn.Module]]:
@@ -50,7 +50,7 @@ class Classifier(nn.Module, abc.ABC):
         return self.head_name if name_only else head
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
-        """Put a fresh head for `num_classes`, 0 for none, and another pool if one is named."""
+        """Replace the head by a new one for `num_classes`, 0 for none, and the pool if given."""
         if global_pool is not None:
             self.global_pool = SelectAdaptivePool2d(
                 pool_type=global_pool, flatten=bool(global_pool)
@@ -68,9 +68,9 @@ class Classifier(nn.Module, abc.ABC):
 
     @torch.jit.ignore  # type: ignore[untyped-decorator]
     def set_grad_checkpointing(self, enable: bool = True) -> None:  # noqa: FBT001, FBT002 - timm's signature
-        """Compute the blocks anew in the backward pass instead of keeping what they gave.
+        """Recompute the blocks in the backward pass instead of storing their activations.
 
-        Batch norms then see a batch twice, and move their running statistics twice.
+        Batch norms then see a batch twice, and update their running statistics twice.
         """
         self.grad_checkpointing = enable
 
@@ -89,21 +89,21 @@ class Classifier(nn.Module, abc.ABC):
         Args:
             x: Images (N, in_chans, H, W).
 
-            indices: Of the maps; the last so many for an integer, all for None.
+            indices: Indices of the maps; an integer n for the last n, None for all.
 
             norm: Whether the last map is taken after the last norm, where a network has one.
 
-            stop_early: Whether to compute no further than the last map asked for.
+            stop_early: Whether to stop at the last map asked for.
 
-            output_fmt: NCHW, the only one there is.
+            output_fmt: Only NCHW is supported.
 
-            intermediates_only: Whether to leave the features out.
+            intermediates_only: Whether to return the maps without the features.
 
         Raises:
             ValueError: for another `output_fmt`.
         """
         if output_fmt != "NCHW":
-            message = f"output_fmt: {output_fmt!r} is not 'NCHW'"
+            message = f"output_fmt: expected 'NCHW', got {output_fmt!r}"
             raise ValueError(message)
         modules = [info["module"] for info in self.feature_info]
         if isinstance(indices, int):
@@ -111,19 +111,19 @@ class Classifier(nn.Module, abc.ABC):
         else:
             wanted = modules if indices is None else [modules[index] for index in indices]
         end = max(wanted, key=modules.index)
-        found: dict[str, Tensor] = {}
+        maps: dict[str, Tensor] = {}
         for name, step in self.steps():
-            if stop_early and end in found and not (norm and name == "norm"):
+            if stop_early and end in maps and not (norm and name == "norm"):
                 break
             x = step(x)
             if name in wanted:
-                found[name] = x
+                maps[name] = x
             elif norm and name == "norm" and end == modules[-1]:
-                found[end] = x
-        maps = list(found.values())
-        return maps if intermediates_only else (x, maps)
+                maps[end] = x
+        intermediates = list(maps.values())
+        return intermediates if intermediates_only else (x, intermediates)
 
 
 def drop_path_rates(last: float, depths: Sequence[int]) -> Iterator[float]:
-    """Yield the rate of stochastic depth of every block, linear from 0 to that of the last."""
+    """Yield the rate of stochastic depth of every block, linear from 0 to `last`."""
     yield from torch.linspace(0, last, sum(depths)).tolist()

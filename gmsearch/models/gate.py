@@ -64,7 +64,7 @@ class OfTensor(nn.Sequential):
 
 
 class OfSource(nn.Sequential):
-    """Second factor computed beside h, from the tensor h was computed from."""
+    """Second factor phi(source), from the tensor that the layer before the place reads."""
 
     def forward(self, _h: Tensor, source: Tensor) -> Tensor:  # type: ignore[override]
         """Return phi(source), of the shape of h."""
@@ -122,7 +122,10 @@ class Scale(nn.Module):
 
 
 class Moments(NamedTuple):
-    """Of phi = a z + r, z standard normal and r independent of z, over input and weights."""
+    """Moments of phi = a z + r, z standard normal and r independent of it.
+
+    They are over the input and the initial weights.
+    """
 
     mean_a: float
     """E[a]."""
@@ -242,7 +245,7 @@ def place_modules(
     own: str,
     site: Site,
 ) -> tuple[nn.Module, nn.Module]:
-    """Return first and second factor of one place; where the gate is not, the activation `own`."""
+    """Return first and second factor of a place; without a gate the first is `own` alone."""
     gate = network.gate
     if place not in gate.placement:
         gate = Gate(product="none", activation=own)
@@ -255,7 +258,10 @@ def place_modules(
 
 
 def first_factor(product: str, gate: Gate, site: Site, *, unit_variance: Init | None) -> nn.Module:
-    """Return what applies act(h) at one place; `unit_variance` names the init it is scaled for."""
+    """Return the first factor of a place.
+
+    `unit_variance` is the init of the weights for which its output is scaled; None for no scale.
+    """
     scale: nn.Module = nn.Identity()
     if unit_variance is not None:
         scale = Scale(gain(product, gate.activation, site, unit_variance))
@@ -264,7 +270,7 @@ def first_factor(product: str, gate: Gate, site: Site, *, unit_variance: Init | 
 
 
 def second_factor(product: str, site: Site) -> nn.Module:
-    """Return the second factor phi of one place; `none` has the one of `self`, which is free."""
+    """Return the second factor phi of a place; that of `none` is h, which costs nothing."""
     row = PRODUCTS[product]
     layers = FACTORS[product].layers(site) if row.build is None else {"layer": row.build(site)}
     return _FACTOR_OF[row.reads](OrderedDict(layers))

@@ -1,4 +1,4 @@
-"""GmNet as officially released (arXiv 2503.22841), with the gate free in kind and place.
+"""GmNet as officially released (arXiv 2503.22841), its gate free in kind and place.
 
 Parameter names are the release's, so that its state dict loads with `strict=True`. Any input of
 at least one pixel is accepted: a 3x3 convolution of stride 2 and padding 1 maps n pixels to
@@ -87,7 +87,7 @@ class Block(nn.Module):
 def _place(
     candidate: GmNetSpec, stage: int, place: str, width: int, source_width: int
 ) -> tuple[nn.Module, nn.Module]:
-    """Return first and second factor of one place; the activation stays at an ungated `expand`."""
+    """Return first and second factor of a place; an ungated `expand` keeps the activation."""
     gate = candidate.gate
     product = gate.product_in(stage) if place in gate.placement else "none"
     site = Site(width, source_width, gate.kernel_size)
@@ -164,7 +164,7 @@ class GmNet(Classifier):
         return features
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:  # noqa: FBT001, FBT002 - timm's signature
-        """Map features to logits (N, num_classes), or to what the head reads."""
+        """Map features to logits (N, num_classes), or to the input of the head."""
         x = self.head_drop(self.global_pool(x))
         return x if pre_logits else self.head(x)
 

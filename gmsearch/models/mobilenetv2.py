@@ -180,7 +180,7 @@ class MobileNetV2(Classifier):
         return features
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:  # noqa: FBT001, FBT002 - timm's signature
-        """Map features to logits (N, num_classes), or to what the head reads."""
+        """Map features to logits (N, num_classes), or to the input of the head."""
         x = self.head_drop(self.global_pool(x))
         return x if pre_logits else self.classifier(x)
 

@@ -1,7 +1,7 @@
-"""Where the pre-activations of a network lie: the shares below 0 and above 6.
+"""Shares of the pre-activations of a network below 0 and above 6.
 
-ReLU and ReLU6 are one function where nothing exceeds 6, and a gate with either is half linear
-where half its inputs are negative; these two numbers tell which regime a network is in.
+ReLU and ReLU6 are the same function where nothing exceeds 6, and a gate with either is zero for
+half its inputs where half of them are negative; the two numbers show the regime of a network.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from gmsearch.models.gate import Gated, Plain
 
 @torch.no_grad()
 def activation_regimes(model: nn.Module, x: Tensor) -> dict[str, float]:
-    """Return `share_below_0` and `share_above_6` of what the blocks' activations are given.
+    """Return `share_below_0` and `share_above_6` of the inputs of the blocks' activations.
 
-    Both are means over the gated and plain activations of all blocks, each counted equally
-    whatever its size. The stem's activation is left out. The forward is in eval mode.
+    Both are means over the gated and plain activations of all blocks, each of equal weight
+    whatever its size. The stem's activation is left out. The forward pass is in eval mode.
 
     Args:
-        model: A network of ours; for any other the answer is empty, nothing being measured.
+        model: A network of ours; any other has no such measurement, and gives an empty dict.
 
         x: Normalised images (N, C, H, W) on the model's device.
     """

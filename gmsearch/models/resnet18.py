@@ -132,7 +132,7 @@ class ResNet18(Classifier):
             self.feature_info.append(
                 {"num_chs": width, "reduction": reduction, "module": f"layer{stage + 1}"}
             )
-        # A network of fewer stages ends early: what it lacks passes its input on.
+        # A network of fewer stages ends early: the missing stages return their input.
         stages += [nn.Identity()] * (4 - len(stages))
         self.layer1, self.layer2, self.layer3, self.layer4 = stages
         self.num_features = before
@@ -153,7 +153,7 @@ class ResNet18(Classifier):
         return x
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:  # noqa: FBT001, FBT002 - timm's signature
-        """Map features to logits (N, num_classes), or to what the head reads."""
+        """Map features to logits (N, num_classes), or to the input of the head."""
         x = self.head_drop(self.global_pool(x))
         return x if pre_logits else self.fc(x)
 

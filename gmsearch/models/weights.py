@@ -1,8 +1,8 @@
-"""Initial weights, drawn tensor by tensor from the trial's seed and the parameter's name.
+"""Initial weights, drawn per tensor from the trial's seed and the parameter's name.
 
-No draw depends on another, so two networks of one seed agree in every tensor they share by name,
-shape and fan in (which sets the range), whatever else they are made of. The global generator is
-not used.
+No draw depends on another, so two networks of one seed agree in every tensor that they share by
+name, shape and fan in (which sets the range), whatever their other layers are. The global
+generator is not used.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _TRUNCATED_SD = 0.02
 def draw_weights(model: nn.Module, *, seed: int, init: Init) -> None:
     """Draw every convolution and linear layer of `model` in place.
 
-    Convolutions: `release` keeps PyTorch's default, U(-b, b) with b = 1/sqrt(fan in), for weight
-    and bias. The official code means to do otherwise, but its type test is true for linear
-    layers only. `timm` draws the weight from a normal of sd 0.02 cut at +-2, as timm's StarNet
-    does, and leaves the bias as above. `kaiming` draws the weight from a normal of variance
-    2 / fan out, the fan of one group, as timm's ResNet and MobileNetV2 do, with a zero bias.
-    Linear layers: the normal of `timm`, and a zero bias, in all. Norms and the layer scale keep
-    the constants they were made with.
+    Convolutions: `release` is PyTorch's default, U(-b, b) with b = 1/sqrt(fan in), for weight
+    and bias. (The official code intends another init, but its type test holds for linear layers
+    only.) `timm` draws the weight from a normal of sd 0.02 truncated at +-2, as timm's StarNet
+    does, and the bias as above. `kaiming` draws the weight from a normal of variance 2 / fan out,
+    the fan of one group, as timm's ResNet and MobileNetV2 do, with a zero bias.
+    Linear layers: the normal of `timm` and a zero bias, for every init. Norms and the layer scale
+    keep the constants that they are constructed with.
     """
     for name, module in model.named_modules():
         if not isinstance(module, (nn.Conv2d, nn.Linear)):
@@ -56,7 +56,7 @@ def draw_weights(model: nn.Module, *, seed: int, init: Init) -> None:
 def convolution_variance(init: Init, fan_in: int, fan_out: int) -> tuple[float, float]:
     """Return the variances of a convolution's weights and biases as `draw_weights` draws them.
 
-    Both fans are those of one group.
+    Both fans are of one group.
     """
     if init == "kaiming":
         return 2 / fan_out, 0.0

@@ -1,4 +1,4 @@
-"""What every candidate has in common: its family's row, and its identity."""
+"""Candidates of any family: the interface, the rows of the families, the identity."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ FAMILIES: Table[FamilyRow] = Table("family", {})
 
 
 def identity(network: Any) -> dict[str, Any]:
-    """Return what the digest of a candidate is the hash of.
+    """Return the plain data that the digest of a candidate is the hash of.
 
-    Its canonical form; where it uses parts of plugins, under `plugins` their names with the
-    SHA-256 of the files that define them.
+    It is the canonical form; where a candidate uses parts of plugins, `plugins` has their names
+    and the SHA-256 of the files that define them.
     """
     tree: dict[str, Any] = plain(network)
     sources = plugin_sources(network)
@@ -68,7 +68,7 @@ def network_digest(network: Any) -> str:
 
 
 def plugin_sources(network: Any) -> dict[str, str]:
-    """Return the SHA-256 of the file of every plugin's part in a candidate.
+    """Return the SHA-256 of the file that defines each part of a plugin in a candidate.
 
     The keys are `family:NAME`, `activation:NAME` and `product:NAME`.
     """

@@ -100,7 +100,7 @@ class Cost:
     elementwise_ops: int
     """Operations of activations, products, scales, sums and pools."""
     activation_elements: int
-    """Elements those operations write."""
+    """Elements that these operations write."""
     parts: tuple[Part, ...] = dataclasses.field(default=(), repr=False, compare=False)
     """The parts whose sum the numbers are."""
 

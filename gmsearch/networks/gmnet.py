@@ -34,7 +34,7 @@ PLACES = Places(("input", "expand", "output"), default="expand")
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class GmNetSpec:
-    """One GmNet (arXiv 2503.22841): widths, depths, kernels and ratios per stage, and its gate."""
+    """One GmNet (arXiv 2503.22841): widths, depths, ratios and kernels per stage, and a gate."""
 
     family: Literal["gmnet"] = "gmnet"
 
@@ -115,7 +115,7 @@ def _canonical(gate: Gate, n_stages: int) -> Gate:
 
 
 class _Variant(NamedTuple):
-    """What the blocks of a network compute between their convolutions."""
+    """Operations of the blocks of a network between their convolutions."""
 
     activation: str
     placement: tuple[str, ...]

@@ -38,7 +38,7 @@ _STRIDES = (1, 2, 2, 2, 1, 2, 1)
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class MobileNetV2Spec:
-    """One MobileNetV2 (arXiv 1801.04381), its seven stages free in width and depth, and its gate.
+    """One MobileNetV2 (arXiv 1801.04381), its seven stages free in width and depth, and a gate.
 
     Where the gate is not placed the activation is ReLU6.
     """
@@ -52,8 +52,8 @@ class MobileNetV2Spec:
     """Blocks of each of the seven stages, at least one."""
 
     mlp_ratio: tuple[PositiveNumber, ...] = (1.0, 6.0, 6.0, 6.0, 6.0, 6.0, 6.0)
-    """Expansion of a block's input; one number, or one per stage. 1 leaves the expansion out, and
-    with it the place `expand`."""
+    """Expansion of a block's input; one number, or one per stage. With 1 a block has no expansion,
+    and so no place `expand`."""
 
     kernel_size: tuple[OddKernel, ...] = (3,)
     """Kernel of the depthwise convolution; one odd integer, or one per stage."""
@@ -72,15 +72,15 @@ class MobileNetV2Spec:
     """No gate by default, as published. A gate that is written has the gate's own defaults."""
 
     drop_path_rate: Share = 0.0
-    """Stochastic depth, linear from 0 to this over the blocks; acts in those with a shortcut."""
+    """Stochastic depth, linear from 0 to this over the blocks; only of blocks with a shortcut."""
 
     init: Literal["kaiming", "release", "timm"] = "kaiming"
-    """kaiming: normal by the fan out; release: PyTorch's default; timm: truncated normal of sd
-    0.02. All of the convolutions."""
+    """Weights of the convolutions. kaiming: normal by the fan out; release: PyTorch's default;
+    timm: truncated normal of sd 0.02."""
 
     gain: Literal["none", "unit_variance"] = "none"
-    """unit_variance scales what every activation or gate of a block gives to the variance of its
-    input for a standard normal input, so that arms start alike."""
+    """unit_variance scales the output of every activation or gate of a block to the variance of
+    its input for a standard normal input, so that arms start alike."""
 
     def __post_init__(self) -> None:
         """Check the values against each other and bring them to canonical form."""

@@ -1,4 +1,4 @@
-"""Places of a gate in the blocks of a network: one form of equal gates, and what a place costs."""
+"""Places of a gate in the blocks of a network: the canonical gate, and the cost of a place."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Places(NamedTuple):
 
 
 class Place(NamedTuple):
-    """What one place of a block computes: an activation, its second factor, `gain`'s constant."""
+    """Operations at one place of a block: an activation, its second factor, `gain`'s constant."""
 
     activation: str
     product: str
@@ -31,7 +31,7 @@ class Place(NamedTuple):
 
 
 def gate_errors(gate: Gate, places: Places, n_stages: int) -> Iterator[FieldError]:
-    """Yield what of a gate does not fit a network of `n_stages` stages with these places."""
+    """Yield an error for each field of a gate that does not fit `n_stages` stages and `places`."""
     if gate.placement != ("both",) or len(places.names) != 2:
         for place in gate.placement:
             if place not in places.names and gate.placement != ("default",):

@@ -1,11 +1,11 @@
-"""Networks by name, and the sizes published for them.
+"""Networks by name, and their published sizes.
 
 gmnet_s3 is the official release. gmnet_s1, gmnet_s2 and gmnet_s4 are inferred: they match the
-published parameters and FLOPs after rounding, as other choices would too (the paper's
-configurations are not public). The res18 and mobilenetv2 rows with `ewp` and `gate` are named
-after the GmNet paper's experiments; where exactly the paper places the product in these blocks
-is not public, so `inner` and `expand` are ours: each at the activation of the widened tensor that
-stays within the block. Their stem is the ImageNet one; `stem: cifar` beside the preset changes it.
+published parameters and FLOPs after rounding, as other choices would (the paper's configurations
+are not public). The res18 and mobilenetv2 rows with `ewp` and `gate` are named after the GmNet
+paper's experiments; where the paper places the product in these blocks is not public, so `inner`
+and `expand` are our choice: the activation of the widened tensor within the block. Their stem is
+the ImageNet stem; `stem: cifar` next to the preset changes it.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ PRESETS: Table[dict[str, Any]] = Table(
         "mobilenetv2_gate_gelu": {"family": "mobilenetv2", "gate": _GATE_GELU},
     },
 )
-"""Rows of values by name; a row without `family` is a GmNet."""
+"""Values of the fields by name; a row without `family` is a GmNet."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Published:
-    """What a paper prints for a network at 224 pixels and 1000 classes, rounded as printed."""
+    """Size of a network in a paper, at 224 pixels and 1000 classes, rounded as printed."""
 
     params: float
     flops: float
-    """Multiply-accumulates, as these papers count FLOPs."""
+    """Multiply-accumulates, which these papers call FLOPs."""
     source: str
     inferred: bool = False
-    """Whether our row is a choice of ours that fits these figures."""
+    """Whether our row is inferred from these figures."""
 
 
 _GMNET = "arXiv 2503.22841"
@@ -61,7 +61,7 @@ PUBLISHED: dict[str, Published] = {
     "res18": Published(params=11.7e6, flops=1.8e9, source="arXiv 1512.03385; torchvision"),
     "mobilenetv2": Published(params=3.4e6, flops=0.3e9, source="arXiv 1801.04381"),
 }
-"""The figures there are, by preset; the gated variants of the last two have none."""
+"""Published sizes by preset; there are none for the gated variants of the last two."""
 
 
 def preset_family(name: str) -> str:

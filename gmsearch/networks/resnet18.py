@@ -48,12 +48,12 @@ class ResNet18Spec:
     """Stochastic depth, linear from 0 to this over the blocks."""
 
     init: Literal["kaiming", "release", "timm"] = "kaiming"
-    """kaiming: normal by the fan out; release: PyTorch's default; timm: truncated normal of sd
-    0.02. All of the convolutions."""
+    """Weights of the convolutions. kaiming: normal by the fan out; release: PyTorch's default;
+    timm: truncated normal of sd 0.02."""
 
     gain: Literal["none", "unit_variance"] = "none"
-    """unit_variance scales what every activation or gate of a block gives to the variance of its
-    input for a standard normal input, so that arms start alike."""
+    """unit_variance scales the output of every activation or gate of a block to the variance of
+    its input for a standard normal input, so that arms start alike."""
 
     def __post_init__(self) -> None:
         """Check the values against each other and bring them to canonical form."""

@@ -1,4 +1,4 @@
-"""Rules that the families share: values per stage, gates, kernels larger than their maps."""
+"""Rules shared by the families: values per stage, gates, kernels larger than their maps."""
 
 from __future__ import annotations
 

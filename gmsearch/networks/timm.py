@@ -11,7 +11,7 @@ from gmsearch.networks.candidate import network_digest
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class TimmSpec:
-    """Any model of timm by name, so that a front can show what people would pick instead."""
+    """Any model of timm by name, for comparison on the same front."""
 
     family: Literal["timm"] = "timm"
     name: Annotated[str, Text(pattern=r".+", words="the name of a model of timm")]

@@ -116,22 +116,22 @@ def mistaken(kind: str, folder: Path) -> Path:
         ("extra tensors", "2 unknown (fc.weight, fc.bias)"),
         (
             "another shape",
-            "1 of another shape (head.weight (1000, 4) where the network has (2, 4))",
+            "1 of another shape (head.weight (1000, 4), expected (2, 4))",
         ),
-        ("half written", "half-written"),
-        ("half written safetensors", "half-written"),
+        ("half written", "half written"),
+        ("half written safetensors", "half written"),
         ("corrupt", "damaged"),
-        ("empty", "no checkpoint"),
-        ("text", "no checkpoint"),
+        ("empty", "not a checkpoint"),
+        ("text", "not a checkpoint"),
         ("code", "may run code"),
-        ("no state dict", "holds no state dict"),
-        ("a list", "holds no state dict"),
-        ("a folder", "there is no such file"),
-        ("no file", "there is no such file"),
+        ("no state dict", "expected a state dict"),
+        ("a list", "expected a state dict"),
+        ("a folder", "no such file"),
+        ("no file", "no such file"),
     ],
 )
 def test_what_is_refused(kind: str, said: str, tmp_path: Path) -> None:
-    """One line names the file and what is wrong; the network stays as it was, no code runs."""
+    """One line names the file and what is wrong; the network is unchanged, no code runs."""
     model = network(1)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     path = mistaken(kind, tmp_path)
@@ -153,12 +153,12 @@ def test_wherever_an_old_file_ends_it_is_refused(tmp_path: Path) -> None:
     data = path.read_bytes()
     for end in range(0, len(data), 97):
         path.write_bytes(data[:end])
-        with pytest.raises(CheckpointError, match="no checkpoint"):
+        with pytest.raises(CheckpointError, match="not a checkpoint"):
             load_checkpoint(network(1), path)
 
 
 def test_a_weight_that_changed_on_disk_is_refused(tmp_path: Path) -> None:
-    """One bit of one weight is told by the archive's checksum, which torch does not look at."""
+    """One bit of one weight is detected by the archive's checksum, which torch does not check."""
     path, state = tmp_path / "weights.pth", network(0).state_dict()
     torch.save(state, path)
     data = bytearray(path.read_bytes())
