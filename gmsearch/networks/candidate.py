@@ -40,6 +40,8 @@ class FamilyRow:
     parts: Callable[[Any, int, int, int], Sequence[Part]] | None
     """Costs of stem, stages and head, from a candidate, the number of classes, the resolution in
     pixels and the input channels; None where the cost is measured."""
+    places: tuple[str, ...] = ()
+    """Places of a gate in its blocks, in the order of the block."""
     build: Callable[[Any, int], Any] | None = None
     """Constructor of a plugin's torch module from a candidate and the number of classes; None for
     ours, which are in `gmsearch.models.families`."""

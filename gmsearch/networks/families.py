@@ -22,21 +22,28 @@ OwnNetwork = GmNetSpec | ResNet18Spec | MobileNetV2Spec
 """The families that are built and counted here."""
 
 FAMILIES.update(
-    gmnet=FamilyRow(spec=GmNetSpec, text="GmNet (arXiv 2503.22841)", parts=gmnet.parts),
+    gmnet=FamilyRow(
+        spec=GmNetSpec,
+        text="GmNet (arXiv 2503.22841)",
+        parts=gmnet.parts,
+        places=gmnet.PLACES.names,
+    ),
     resnet18=FamilyRow(
-        spec=ResNet18Spec, text="ResNet-18 (arXiv 1512.03385)", parts=resnet18.parts
+        spec=ResNet18Spec,
+        text="ResNet-18 (arXiv 1512.03385)",
+        parts=resnet18.parts,
+        places=resnet18.PLACES.names,
     ),
     mobilenetv2=FamilyRow(
-        spec=MobileNetV2Spec, text="MobileNetV2 (arXiv 1801.04381)", parts=mobilenetv2.parts
+        spec=MobileNetV2Spec,
+        text="MobileNetV2 (arXiv 1801.04381)",
+        parts=mobilenetv2.parts,
+        places=mobilenetv2.PLACES.names,
     ),
     timm=FamilyRow(spec=TimmSpec, text="any model of timm, by name", parts=None),
 )
-PLACEMENTS: dict[str, tuple[str, ...]] = {
-    "gmnet": gmnet.PLACES.names,
-    "resnet18": resnet18.PLACES.names,
-    "mobilenetv2": mobilenetv2.PLACES.names,
-}
-"""The places of a gate in each family's block, in the order of the block."""
+PLACEMENTS = {name: row.places for name, row in FAMILIES.items() if row.places}
+"""The places of a gate in the blocks of our families, in the order of the block."""
 
 
 def candidate_from(tree: Mapping[str, Any]) -> Candidate:
