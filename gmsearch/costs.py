@@ -8,10 +8,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 from gmsearch.experiment import Arm
 from gmsearch.matching import matched
-from gmsearch.networks import Candidate, Cost, cost, is_counted
+from gmsearch.networks import (
+    FAMILIES,
+    Candidate,
+    Cost,
+    cost,
+    is_counted,
+    plugin_sources,
+)
 from gmsearch.networks.count import counted_once
 from gmsearch.space import Space
 
@@ -43,17 +51,44 @@ def counted(candidate: Candidate, task: Task) -> tuple[Cost, Mapping[str, int]]:
     """Return the cost of a candidate, and how often each operator it leaves out occurs.
 
     Raises:
-        FieldError: timm has no model of the name, or it does not take images of this size.
+        FieldError: timm has no model of the name, it does not take images of this size, or a
+            plugin's network cannot be built or does not return logits.
     """
     if is_counted(candidate):
         return cost(candidate, num_classes=task.classes, resolution=task.resolution), {}
     # Deferred, since torch is loaded only for a network without a closed form.
     from gmsearch.measured_cost import measured_cost
-    from gmsearch.models import build
 
-    model = build(candidate, num_classes=task.classes, seed=0)
+    model = built(candidate, task)
     total, unknown = measured_cost(model, task.resolution)
     return total, {name.removeprefix("aten::"): count for name, count in unknown.items()}
+
+
+def built(candidate: Candidate, task: Task) -> Any:
+    """Return the module of a candidate; that of a plugin's family is run on two images.
+
+    Raises:
+        FieldError: it cannot be built, or a plugin's network does not return logits.
+    """
+    from gmsearch.models import build
+    from gmsearch.plugins.modules import require_logits
+
+    model = build(candidate, num_classes=task.classes, seed=0)
+    row = FAMILIES[candidate.family]
+    if row.source is not None:
+        require_logits(model, row.text, num_classes=task.classes, resolution=task.resolution)
+    return model
+
+
+def require_buildable(candidate: Candidate, task: Task) -> None:
+    """Raise FieldError where a network with parts of plugins or of timm cannot be built.
+
+    Our own networks are known to be buildable, and are not tried.
+    """
+    if not is_counted(candidate):
+        counted(candidate, task)
+    elif plugin_sources(candidate):
+        built(candidate, task)
 
 
 def broken_constraints(space: Space, arm: Arm, task: Task) -> list[str]:

@@ -5,7 +5,7 @@ GmsearchError
 │   ├── FieldError              a value of a dataclass that cannot be, named by its path
 │   ├── SpaceError              the mistakes of one space file, each with line and column
 │   ├── DataError               a data set that is missing, empty or damaged
-│   ├── PluginError             a plugin that is missing, does not load, or registers what cannot be
+│   ├── PluginError             a plugin that is missing, does not load, or registers a bad part
 │   ├── CheckpointError         a file of weights that is missing, damaged or another network's
 │   └── StudyError              a study folder that is locked, damaged or of another space
 ├── PluginCodeError             a plugin's code raised, or returned what its part may not return
@@ -65,7 +65,7 @@ class DataError(InputError):
 
 
 class PluginError(InputError):
-    """A plugin that is missing, does not load, has changed, or registers what cannot be."""
+    """A plugin that is missing, does not load, has changed, or registers a bad part."""
 
 
 class CheckpointError(InputError):

@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Iterable
 from pathlib import Path
 
-from gmsearch.costs import Task, broken_constraints, counted
+from gmsearch.costs import Task, broken_constraints, counted, require_buildable
 from gmsearch.data import load
 from gmsearch.environment import cpu_count, cpu_name, lacking
 from gmsearch.errors import FieldError, InputError
@@ -79,8 +79,9 @@ def require_possible(space: Space, context: RunContext, path: Path) -> None:
     """Refuse a run that cannot work, before anything is written.
 
     Raises:
-        InputError: the baseline breaks a static constraint, timm has no model of a name, or this
-            device cannot time or compile what is asked for.
+        InputError: the baseline breaks a static constraint, timm has no model of a name, the
+            network of a plugin cannot be built or returns no logits, or this device cannot time
+            or compile what is asked for.
     """
     _require_timings(space, context, path)
     if space.baseline is not None:
@@ -95,12 +96,11 @@ def require_possible(space: Space, context: RunContext, path: Path) -> None:
         missing = lacking("compiled", context.device)
         if missing is not None:
             raise InputError(f"{path}: train.compile: {missing}")
-    for arm in arms:
-        if not is_counted(arm.candidate):
-            try:
-                counted(arm.candidate, context.task)
-            except FieldError as error:
-                raise InputError(f"{path}: model.{error}") from None
+    for candidate in dict.fromkeys(arm.candidate for arm in arms):
+        try:
+            require_buildable(candidate, context.task)
+        except FieldError as error:
+            raise InputError(f"{path}: model.{error}") from None
 
 
 def first_arms(space: Space) -> list[Arm]:

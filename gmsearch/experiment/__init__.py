@@ -32,6 +32,7 @@ from gmsearch.experiment.plan import (
     plan_from,
     trial_key,
 )
+from gmsearch.experiment.plugin import PluginFile
 from gmsearch.experiment.recipe import RECIPES, Recipe, recipe_from
 from gmsearch.experiment.timing import (
     MODES,
@@ -63,6 +64,7 @@ __all__ = [
     "Objective",
     "ParquetImages",
     "Plan",
+    "PluginFile",
     "Preprocessing",
     "Progress",
     "Recipe",

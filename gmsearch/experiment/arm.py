@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gmsearch.experiment.recipe import Recipe, recipe_from
-from gmsearch.networks import Candidate, candidate_from
+from gmsearch.networks import Candidate, candidate_from, identity
 from gmsearch.plain import digest, plain
 
 
@@ -20,10 +20,10 @@ class Arm:
 
     @property
     def digest(self) -> str:
-        """The hash of candidate and recipe; how often a checkpoint is written makes no other."""
-        tree = plain(self)
-        del tree["recipe"]["checkpoint_every"]
-        return digest(tree)
+        """The hash of candidate and recipe, except for how often a checkpoint is written."""
+        recipe = plain(self.recipe)
+        del recipe["checkpoint_every"]
+        return digest({"candidate": identity(self.candidate), "recipe": recipe})
 
 
 def arm_from(tree: Mapping[str, Any]) -> Arm:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from gmsearch.experiment.arm import Arm, arm_from
 from gmsearch.experiment.bands import Bands, bands_from
 from gmsearch.experiment.data import DataSpec, data_from
+from gmsearch.experiment.plugin import PluginFile
 from gmsearch.plain import digest, plain
 
 MEASUREMENT_VERSION = 1
@@ -56,6 +57,8 @@ class Plan:
     threads: int
     study_dir: str
     """Absolute; the record goes to its `spool`, the history to its `history`."""
+    plugins: tuple[PluginFile, ...] = ()
+    """Plugins of the study, whose parts the arm, the data or the metrics may use."""
     attempt: int = 1
     run: int = 1
     """Number of the `run` record this work belongs to."""
@@ -92,6 +95,7 @@ def plan_from(tree: Mapping[str, Any]) -> Plan:
             "data": data_from(tree["data"]),
             "bands": bands_from(tree["bands"]),
             "wanted": tuple(tree["wanted"]),
+            "plugins": tuple(PluginFile(**file) for file in tree["plugins"]),
         }
     )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from gmsearch import ledger
-from gmsearch.errors import DataError, DivergedError, GmsearchError
+from gmsearch.errors import DataError, DivergedError, GmsearchError, PluginError
 from gmsearch.experiment import Plan
 from gmsearch.records import Failure, record_of
 from gmsearch.runner import checkpoint
@@ -56,7 +56,7 @@ def _classify(error: Exception) -> Failure:
         return Failure.DIVERGED
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return Failure.OOM
-    if isinstance(error, (OSError, DataError)):
+    if isinstance(error, (OSError, DataError, PluginError)):
         return Failure.INFRASTRUCTURE
     return Failure.CODE
 

@@ -16,6 +16,7 @@ from gmsearch.data.loader import StreamedBatches, evaluation_batches
 from gmsearch.errors import DataError
 from gmsearch.evaluate import Scores
 from gmsearch.experiment import DataSpec, Plan, Progress
+from gmsearch.plugins.modules import metric_functions
 from gmsearch.train import Batches, InMemory
 
 Run = Generator[Progress, None, dict[str, Any]]
@@ -69,6 +70,7 @@ def evaluate(
 ) -> dict[str, Scores]:
     """Return the scores of every version of the images of one split, or only of some."""
     images = getattr(data, split)
+    extra = metric_functions(plan.plugins)
     if isinstance(images, ImageStream):
         return evaluate_batches(
             model,
@@ -79,6 +81,7 @@ def evaluate(
             device=plan.device,
             training=_drawn(plan, data),
             only=only,
+            extra=extra,
         )
     images, labels = tensors(data, split)
     training, _ = tensors(data, "train")
@@ -92,6 +95,7 @@ def evaluate(
         device=plan.device,
         training=training,
         only=only,
+        extra=extra,
     )
 
 

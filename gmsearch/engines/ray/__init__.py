@@ -106,9 +106,11 @@ class Worker(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         """Start the plan; a step is an epoch."""
         # Here, so that torch is loaded by the workers and not by the driver.
-        from gmsearch import runner
+        from gmsearch import plugins, runner
 
-        self._work = runner.run(plan_from(json.loads(config["plan"])))
+        tree = json.loads(config["plan"])
+        plugins.load_for_plan(tree)
+        self._work = runner.run(plan_from(tree))
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Start the next plan in the same process."""

@@ -1,0 +1,46 @@
+"""Plugins: activations, products, families, metrics and data sets of the user's own.
+
+    from gmsearch.plugins import activation
+
+    @activation("swish_t")
+    def swish_t(h):
+        return h * (1.5 * h).sigmoid()
+
+A space file names the file, `plugins: [my_gates.py]`, and then uses the name. See
+docs/plugins.md.
+"""
+
+from __future__ import annotations
+
+from gmsearch.plugins.declared import DECLARED, KEPT, kept_files, read_declared
+from gmsearch.plugins.load import load, resolve, unload
+from gmsearch.plugins.parts import Plugin
+from gmsearch.plugins.register import activation, dataset, family, metric, product
+from gmsearch.plugins.study import (
+    declare,
+    load_for_plan,
+    load_kept,
+    missing_copies,
+    require_unchanged,
+)
+
+__all__ = [
+    "DECLARED",
+    "KEPT",
+    "Plugin",
+    "activation",
+    "dataset",
+    "declare",
+    "family",
+    "kept_files",
+    "load",
+    "load_for_plan",
+    "load_kept",
+    "metric",
+    "missing_copies",
+    "product",
+    "read_declared",
+    "require_unchanged",
+    "resolve",
+    "unload",
+]

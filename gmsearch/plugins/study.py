@@ -1,0 +1,133 @@
+"""The plugins of a study folder: declared for a reader, executed from its copies for a worker."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gmsearch.errors import PluginError, StudyError
+from gmsearch.experiment.plugin import PluginFile
+from gmsearch.plugins.declared import DECLARED, KEPT, Unexecuted, read_declared
+from gmsearch.plugins.load import file_digest, load, loaded
+from gmsearch.plugins.parts import Plugin
+from gmsearch.plugins.tables import enter, entered
+
+
+def declare(folder: Path, *, reason: str = "") -> tuple[Plugin, ...]:
+    """Enter the parts of a study's plugins without executing them, and return the plugins.
+
+    A part that is in the tables from the same plugin, executed, stays.
+
+    Args:
+        folder: a study's folder.
+        reason: what an error says where a part is used all the same.
+
+    Raises:
+        PluginError: where the declaration is missing or damaged.
+    """
+    plugins = read_declared(folder)
+    for plugin in plugins:
+        missing = [part for part in plugin.parts if entered(part.key) != plugin.file]
+        make = Unexecuted(plugin.file, reason)
+        parts = tuple(dataclasses.replace(part, make=make) for part in missing)
+        enter(dataclasses.replace(plugin, parts=parts))
+    return plugins
+
+
+def load_kept(
+    folder: Path,
+    *,
+    files: Sequence[PluginFile] | None = None,
+    announce: Callable[[Sequence[Path]], None] | None = None,
+) -> tuple[Plugin, ...]:
+    """Execute the plugins of a study from the copies in its folder, each file as it was kept.
+
+    Args:
+        folder: a study's folder.
+        files: the identities that are wanted; those of the declaration where it is None.
+        announce: called with the files before any of them is executed.
+
+    Raises:
+        PluginError: where a copy is missing or is not the file the study began with, or an
+            installed package is not.
+    """
+    kept = read_declared(folder)
+    for plugin in kept:
+        for source, sha256 in plugin.watched.items():
+            _require_kept(source, sha256)
+    plugins = load([plugin.file.reference for plugin in kept], folder / KEPT, announce=announce)
+    wanted = [plugin.file for plugin in kept] if files is None else files
+    for file in wanted:
+        if all(plugin.file != file for plugin in plugins):
+            path = next((p.path for p in plugins if p.file.reference == file.reference), folder)
+            raise PluginError(
+                f"{path}: is not the {file.reference} (SHA-256 {file.sha256[:16]}) that the study "
+                "began with; restore it"
+            )
+    return plugins
+
+
+def load_for_plan(tree: Mapping[str, Any]) -> None:
+    """Have the parts of a plan's plugins in the tables of this process, before it is built.
+
+    They are executed from the copies in the study's folder, once a process. Where that fails
+    the parts are declared, and the plan fails with the reason as soon as it uses one.
+
+    Args:
+        tree: the plan as plain data.
+    """
+    files = [PluginFile(**file) for file in tree["plugins"]]
+    if not files:
+        return
+    executed = [loaded(file) for file in files]
+    if None not in executed:
+        for plugin in executed:
+            enter(plugin)  # type: ignore[arg-type] # none of them is None
+        return
+    folder = Path(tree["study_dir"])
+    try:
+        load_kept(folder, files=files)
+    except PluginError as error:
+        declare(folder, reason=f"is not executed here: {error}")
+
+
+def require_unchanged(folder: Path, plugins: Sequence[Plugin], used: Sequence[PluginFile]) -> None:
+    """Raise StudyError where a plugin that a study's trials depend on is another one by now.
+
+    Args:
+        folder: the study's folder, with or without a declaration.
+        plugins: the plugins of the space file as they are now.
+        used: those of the study's plugins that its arms, metrics or data are from.
+    """
+    if not (folder / DECLARED).exists():
+        return
+    now = {plugin.file.reference: plugin for plugin in plugins}
+    for before in read_declared(folder):
+        plugin = now.get(before.file.reference)
+        if before.file not in used or (plugin and plugin.file == before.file):
+            continue
+        what = "is not in `plugins` any more" if plugin is None else "has changed"
+        where = before.file.reference if plugin is None else plugin.path
+        raise StudyError(
+            f"{where} {what} since {folder} began; rename `study` in the space file, or restore "
+            f"the plugin from {before.path}"
+        )
+
+
+def missing_copies(folder: Path) -> list[PluginFile]:
+    """Return the plugins of which a study folder has lost a file; none where it has no plugins."""
+    if not (folder / DECLARED).exists():
+        return []
+    plugins = read_declared(folder)
+    return [p.file for p in plugins if not all(path.is_file() for path in p.sources.values())]
+
+
+def _require_kept(source: Path, sha256: str) -> None:
+    try:
+        same = file_digest(source) == sha256
+    except OSError:
+        raise PluginError(f"{source} is missing; restore the study's copy of it") from None
+    if not same:
+        raise PluginError(f"{source}: is not the file that the study began with; restore it")

@@ -1,0 +1,226 @@
+"""The rows that parts of plugins have in the tables of gmsearch, beside its own rows."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from gmsearch import metrics
+from gmsearch.errors import FieldError, InputError
+from gmsearch.experiment.plugin import PluginFile
+from gmsearch.networks.candidate import FAMILIES, FamilyRow
+from gmsearch.networks.count import Count, forget_counts
+from gmsearch.networks.count import Part as Counted
+from gmsearch.networks.count import part as counted
+from gmsearch.networks.families import adopted
+from gmsearch.networks.gate import ACTIVATIONS, PRODUCTS, ActivationRow, ProductRow, Site
+from gmsearch.plugins.parts import Key, Kind, Part, Plugin
+
+_ENTERED: dict[Key, tuple[Part, PluginFile]] = {}
+
+
+class _Kind(NamedTuple):
+    """How the parts of one kind enter their table and leave it."""
+
+    reserved: Callable[[], Collection[str]]
+    enter: Callable[[Part, PluginFile], None]
+    leave: Callable[[str, PluginFile], Any]
+
+
+def reserved(kind: Kind) -> Collection[str]:
+    """Return the names of gmsearch's own rows, which no plugin may take."""
+    return _KINDS[kind].reserved()
+
+
+def enter(plugin: Plugin) -> None:
+    """Enter the parts of a plugin, instead of other plugins' parts of the same names."""
+    for part in plugin.parts:
+        _remove(part.key)
+    for part in plugin.parts:
+        _KINDS[part.kind].enter(part, plugin.file)
+        _ENTERED[part.key] = part, plugin.file
+    forget_counts()
+
+
+def leave(plugin: Plugin) -> None:
+    """Take out those parts of a plugin that are still in the tables."""
+    for key in [key for key, (_, file) in _ENTERED.items() if file == plugin.file]:
+        _remove(key)
+    forget_counts()
+
+
+def entered(key: Key) -> PluginFile | None:
+    """Return the plugin that a part in the tables is from; None where there is no such part."""
+    return _ENTERED[key][1] if key in _ENTERED else None
+
+
+def metric_parts(files: Sequence[PluginFile]) -> dict[str, tuple[Part, PluginFile]]:
+    """Return the metrics of some plugins by name."""
+    return {
+        part.name: (part, file)
+        for part, file in _ENTERED.values()
+        if part.kind == "metric" and file in files
+    }
+
+
+def _remove(key: Key) -> None:
+    if key in _ENTERED:
+        _, file = _ENTERED.pop(key)
+        _KINDS[key[0]].leave(key[1], file)
+
+
+def _enter_activation(part: Part, file: PluginFile) -> None:
+    def build() -> Any:
+        from gmsearch.plugins.modules import activation_module
+
+        return activation_module(part, file)
+
+    ACTIVATIONS[part.name] = ActivationRow(
+        text=_text(part, file), steps=part.steps, build=build, source=file.sha256
+    )
+
+
+def _enter_product(part: Part, file: PluginFile) -> None:
+    def build(site: Site) -> Any:
+        from gmsearch.plugins.modules import product_module
+
+        return product_module(part, file, site.width, site.kernel_size if part.kernel else None)
+
+    def count(site: Site, side: int) -> Counted:
+        assert part.cost is not None, "asked for only where it is stated"
+        return _stated(part, part.cost(site.width, side))
+
+    PRODUCTS[part.name] = ProductRow(
+        text=_text(part, file),
+        count=None if part.cost is None else count,
+        kernel=part.kernel,
+        has_moments=False,
+        build=build,
+        source=file.sha256,
+    )
+
+
+def _enter_family(part: Part, file: PluginFile) -> None:
+    def build(spec: Any, num_classes: int) -> Any:
+        from gmsearch.plugins.modules import network
+
+        return network(part, file, _arguments(part, spec), num_classes)
+
+    def parts(spec: Any, num_classes: int, resolution: int, _in_chans: int) -> list[Counted]:
+        assert part.cost is not None, "asked for only where it is stated"
+        return [_stated(part, part.cost(spec, num_classes, resolution))]
+
+    FAMILIES[part.name] = FamilyRow(
+        spec=adopted(_spec(part, file), part.name),
+        text=_text(part, file),
+        parts=None if part.cost is None else parts,
+        build=build,
+        source=file.sha256,
+    )
+
+
+def _spec(part: Part, file: PluginFile) -> type[Any]:
+    """Return a frozen dataclass of a family's arguments, which the plugin's own dataclass checks.
+
+    It is made from the arguments alone, so that a study can be read without its plugin.
+    """
+    fields: list[Any] = []
+    for name, argument in part.arguments.items():
+        given = argument.default is not dataclasses.MISSING
+        field = dataclasses.field(default=argument.default) if given else dataclasses.field()
+        fields.append((name, argument.hint, field))
+
+    def check(self: Any) -> None:
+        if dataclasses.is_dataclass(part.make):
+            try:
+                part.make(**_arguments(part, self))
+            except FieldError:
+                raise
+            except (ValueError, TypeError) as error:
+                raise _blamed(part, str(error)) from None
+
+    return dataclasses.make_dataclass(
+        "".join(word.capitalize() for word in part.name.split("_")),
+        fields,
+        frozen=True,
+        kw_only=True,
+        namespace={"__doc__": f"Network {_text(part, file)}.", "__post_init__": check},
+    )
+
+
+def _arguments(part: Part, spec: Any) -> dict[str, Any]:
+    """Return the arguments of what was registered, from a spec of its family or data set."""
+    values = {name: getattr(spec, name) for name in part.arguments}
+    return {
+        name: list(value) if part.arguments[name].as_list and value is not None else value
+        for name, value in values.items()
+    }
+
+
+def _blamed(part: Part, message: str) -> FieldError:
+    """Return a plugin's own complaint at the argument that it names first, else at the family."""
+    name, _, rest = message.partition(":")
+    if name.strip() in part.arguments and rest.strip():
+        return FieldError(name.strip(), rest.strip())
+    return FieldError("family", f"{part.name}: {message}")
+
+
+def _enter_metric(part: Part, file: PluginFile) -> None:
+    text = f"Of the plugin {file.reference}."
+    metrics.register(part.name, better=part.better, source=file.sha256, text=text)
+
+
+def _leave_metric(_name: str, file: PluginFile) -> None:
+    metrics.forget(file.sha256)
+    for part, other in _ENTERED.values():
+        if part.kind == "metric" and other.sha256 == file.sha256:
+            _enter_metric(part, other)
+
+
+def _metric_names() -> set[str]:
+    own = {re.split(r"\W", row.name)[0] for row in metrics.rows() if row.source is None}
+    return {*own, "holdout", "raw"}
+
+
+def _text(part: Part, file: PluginFile) -> str:
+    return f"{part.name} of {file.reference}"
+
+
+def _stated(part: Part, cost: Mapping[str, int]) -> Counted:
+    """Return a stated cost as a part of a count."""
+    whole = isinstance(cost, Mapping) and all(
+        name in Count._fields and type(number) is int and number >= 0
+        for name, number in cost.items()
+    )
+    if not whole:
+        raise InputError(
+            f"{part.kind} {part.name}: cost: expected a mapping from any of "
+            f"{', '.join(Count._fields)} to integers from 0, got {cost!r}"
+        )
+    return counted("other", **cost)
+
+
+def _own(table: Mapping[str, Any]) -> list[str]:
+    return [name for name, row in table.items() if row.source is None]
+
+
+_KINDS: dict[Kind, _Kind] = {
+    "activation": _Kind(
+        reserved=lambda: _own(ACTIVATIONS),
+        enter=_enter_activation,
+        leave=lambda name, _: ACTIVATIONS.pop(name),
+    ),
+    "product": _Kind(
+        reserved=lambda: _own(PRODUCTS),
+        enter=_enter_product,
+        leave=lambda name, _: PRODUCTS.pop(name),
+    ),
+    "family": _Kind(
+        reserved=lambda: _own(FAMILIES),
+        enter=_enter_family,
+        leave=lambda name, _: FAMILIES.pop(name),
+    ),
+    "metric": _Kind(reserved=_metric_names, enter=_enter_metric, leave=_leave_metric),
+}
