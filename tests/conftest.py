@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import io
 import os
+import sys
 
 # Networks as small as these gain nothing from a second thread, and where a core is taken lose
 # most of their speed by it. Before torch is loaded; for the processes that tests start, too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -62,3 +66,38 @@ def tiny_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_text: str) 
     path = tmp_path / "tiny.yaml"
     path.write_text(tiny_text, encoding="utf-8")
     return path
+
+
+@dataclasses.dataclass(frozen=True)
+class Done:
+    """How a call of the command line ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(scope="session")
+def gmsearch() -> Callable[..., Done]:
+    """Return a function that runs the command line in this process and the current folder.
+
+    It saves the seconds a process of its own takes to import torch; tests that are about the
+    process itself start one.
+    """
+
+    def call(*arguments: str) -> Done:
+        from gmsearch.cli import main
+
+        out, err = io.StringIO(), io.StringIO()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", ["gmsearch", *arguments])
+            with (
+                contextlib.redirect_stdout(out),
+                contextlib.redirect_stderr(err),
+                pytest.raises(SystemExit) as end,
+            ):
+                main()
+        assert isinstance(end.value.code, int)
+        return Done(end.value.code, out.getvalue(), err.getvalue())
+
+    return call

@@ -218,7 +218,7 @@ def test_weights_that_are_gone_are_named(study: Study, capsys: pytest.CaptureFix
     first.unlink()
     assert measure("gone", radii="6") == 1
     told = capsys.readouterr().err
-    assert f"its weights are gone: {first.resolve()}; restore the file" in told
+    assert f"its weights are missing: {first.resolve()}; restore the file" in told
     assert "1 trials measured" in told
     first.write_bytes(kept[:100])
     assert measure("gone", radii="6") == 1
@@ -250,12 +250,12 @@ def test_weights_of_another_trial_are_refused(
     ("options", "words"),
     [
         ({"radii": "60"}, "--radii: 60 leaves a version without a frequency"),
-        ({"radii": "four"}, "--radii: 'four' is not a list"),
-        ({"ranges": "4"}, "--ranges: '4' is not a range such as 4:10"),
+        ({"radii": "four"}, "--radii: expected numbers such as 6,12 or 4:10, got 'four'"),
+        ({"ranges": "4"}, "--ranges: expected ranges such as 4:10, got '4'"),
         ({"ranges": "4:x"}, "--ranges: '4:x'"),
-        ({"radii": ","}, "there are no bands to measure"),
-        ({"radii": "6,8,6"}, "low@6 is asked for 2 times"),
-        ({"ranges": "4:8,4:8.0000001"}, "band@4:8 is asked for 2 times"),
+        ({"radii": ","}, "no bands to measure"),
+        ({"radii": "6,8,6"}, "low@6 is listed 2 times"),
+        ({"ranges": "4:8,4:8.0000001"}, "band@4:8 is listed 2 times"),
     ],
 )
 def test_a_request_that_cannot_be_is_refused(

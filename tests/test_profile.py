@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gmsearch.cli.profile_text import Profile, Row, print_profile
+from gmsearch.cli.profile_text import Profile, ProfiledNetwork, print_profile
 from gmsearch.experiment import TimingCondition
 from gmsearch.latency import Timing
 from gmsearch.networks import candidate_from, cost
@@ -19,16 +18,8 @@ from gmsearch.networks import candidate_from, cost
 TINY = ["mobilenetv3_small_050", "--resolution", "32", "--classes", "10"]
 
 
-def profile(*arguments: str, columns: int = 120) -> subprocess.CompletedProcess[str]:
-    """Run the command in the current folder."""
-    return subprocess.run(
-        [sys.executable, "-m", "gmsearch", "profile", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        env={**os.environ, "COLUMNS": str(columns), "OMP_NUM_THREADS": "1"},
-    )
+Run = Callable[..., Any]
+"""Fixture that runs the command line in this process."""
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
@@ -38,10 +29,12 @@ def test_no_number_is_cut_off(
     """In a terminal of any width every number is there, beside the published ones."""
     candidate = candidate_from({"preset": "gmnet_s1"})
     counted = cost(candidate, num_classes=1000, resolution=224)
-    row = Row(name="gmnet_s1", candidate=candidate, cost=counted)
+    network = ProfiledNetwork(name="gmnet_s1", candidate=candidate, cost=counted)
     for name, value in {"TTY_COMPATIBLE": "1", "NO_COLOR": "1", "COLUMNS": str(columns)}.items():
         monkeypatch.setenv(name, value)
-    print_profile(Profile(rows=[row], resolution=224, classes=1000, conditions=[]), by_kind=True)
+    print_profile(
+        Profile(networks=[network], resolution=224, classes=1000, conditions=[]), by_kind=True
+    )
     text = capsys.readouterr().out
     assert "…" not in text
     assert "inferred" in text
@@ -87,45 +80,46 @@ def test_what_fails_under_one_condition_keeps_the_others(
     """
     candidate = candidate_from({"preset": "gmnet_s1"})
     conditions = [TimingCondition(), TimingCondition(batch_size=64)]
-    rows = [Row(name=name, candidate=candidate) for name in ("whole", "part")]
-    rows[0].timings = {c: a_timing(c, 2.0 * c.batch_size) for c in conditions}
-    rows[1].timings = {conditions[0]: a_timing(conditions[0], 2.0)}
-    rows[1].error = "@b64: too large"
+    networks = [ProfiledNetwork(name=name, candidate=candidate) for name in ("whole", "part")]
+    networks[0].timings = {c: a_timing(c, 2.0 * c.batch_size) for c in conditions}
+    networks[1].timings = {conditions[0]: a_timing(conditions[0], 2.0)}
+    networks[1].error = "@b64: too large"
     print_profile(
-        Profile(rows=rows, resolution=32, classes=10, conditions=conditions), by_kind=False
+        Profile(networks=networks, resolution=32, classes=10, conditions=conditions), by_kind=False
     )
     text = capsys.readouterr().out
     assert "part failed: @b64: too large" in text
-    assert "(2 ms; 128 ms in the median)" in " ".join(text.split())
+    assert "(median 2 ms; 128 ms)" in " ".join(text.split())
     rows_of_part = [line.split() for line in text.splitlines() if line.startswith("part ")]
     assert ["part", "-", "-", "-", "-"] in rows_of_part
 
 
-def test_a_space_is_profiled_with_a_name_beside_it_and_written_down(tiny_space: Path) -> None:
+def test_a_space_is_profiled_with_a_name_beside_it_and_written_down(
+    gmsearch: Run, tiny_space: Path
+) -> None:
     """Candidates of a space once each at its own size; CSV and JSON hold all, unrounded."""
-    done = profile(
-        "tiny.yaml", "tiny.yaml", "mobilenetv3_small_050", "--csv", "a.csv", "--json", "a.json"
-    )
+    names = ("tiny.yaml", "tiny.yaml", "mobilenetv3_small_050")
+    done = gmsearch("profile", *names, "--csv", "a.csv", "--json", "a.json")
     assert done.returncode == 0, done.stderr
     assert "At 32 px and 3 classes" in done.stdout
     with Path("a.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     tree = json.loads(Path("a.json").read_text(encoding="utf-8"))
-    assert [row["network"] for row in rows] == [found["network"] for found in tree["networks"]]
+    assert [row["network"] for row in rows] == [network["network"] for network in tree["networks"]]
     assert len({row["network"] for row in rows}) == len(rows) == 5
-    for row, found in zip(rows, tree["networks"], strict=True):
-        metrics = found["metrics"]
+    for row, network in zip(rows, tree["networks"], strict=True):
+        metrics = network["metrics"]
         low, middle, high = (
             float(row[name]) for name in ("latency_ms.low", "latency_ms", "latency_ms.high")
         )
         assert low <= middle <= high
         assert middle == metrics["latency_ms"]
-        assert int(row["params"]) == sum(k["params"] for k in found["by_kind"].values())
-        assert len(found["timings"][0]["blocks_ms"]) == 6
+        assert int(row["params"]) == sum(k["params"] for k in network["by_kind"].values())
+        assert len(network["timings"][0]["blocks_ms"]) == 6
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["mobilenetv3_smal_100"], "did you mean mobilenetv3_small_100"),
         (["none.yaml"], "none.yaml"),
@@ -134,20 +128,24 @@ def test_a_space_is_profiled_with_a_name_beside_it_and_written_down(tiny_space: 
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
-    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gmsearch: Run,
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Unknown names with near misses, devices and modes that are not here: no traceback."""
     monkeypatch.chdir(tmp_path)
-    done = profile(*arguments)
+    done = gmsearch("profile", *arguments)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert done.stdout == ""
 
 
-def test_a_network_that_fails_is_a_row_with_the_reason() -> None:
+def test_a_network_that_fails_is_a_row_with_the_reason(gmsearch: Run) -> None:
     """One that does not take the resolution leaves the others their numbers; exit code 1."""
-    done = profile("levit_128s", *TINY, "--no-timing")
+    done = gmsearch("profile", "levit_128s", *TINY, "--no-timing")
     assert done.returncode == 1
     assert "levit_128s failed:" in done.stdout
     failed, counted = (line.split() for line in done.stdout.splitlines()[1:3])

@@ -1,4 +1,4 @@
-"""What a person sees while a study runs: bars on a terminal, plain lines elsewhere."""
+"""Progress of a running study: a live table on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ _SHOWN_METRICS = 4
 _TRAINING = ("trial", "tuning")
 
 
-class Lines:
-    """One line for every finished trial: for logs, pipes and continuous integration."""
+class ProgressLines:
+    """Observer that prints a line for every finished plan: for logs, pipes and CI."""
 
     def __init__(self, space: Space, console: Console, workers: int) -> None:
-        """Write to `console`; `workers` is how many trials run side by side."""
+        """Print on `console`; `workers` trials run at once."""
         self.space = space
         self.console = console
         self._clock = _Clock(workers)
         self._best = _Best(space)
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Do nothing; lines need no set-up."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End."""
+        """Do nothing; lines need no clean-up."""
 
     def planned(self, total: int, done: int) -> None:
-        """Take note of how much there is to do."""
+        """Set the number of trials."""
         self._clock.planned(total, done)
 
     def started(self, plan: Plan) -> None:
-        """Take note of the time."""
+        """Start the clock of a plan."""
         self._clock.started(plan)
 
     def progress(self, progress: experiment.Progress) -> None:
-        """Say nothing: an epoch is not a line."""
+        """Print nothing; an epoch is not worth a line."""
 
     def finished(self, plan: Plan, record: Mapping[str, Any]) -> None:
-        """Write what became of the plan."""
+        """Print how the plan ended."""
         self._clock.finished(plan)
         self._best.take(record)
         head = {"timing": "timed", "measure": "measured"}.get(
@@ -65,11 +65,11 @@ class Lines:
         )
 
 
-class Bars:
-    """A live table: a bar for every running trial, the time left and the best so far."""
+class ProgressTable:
+    """Observer that draws a bar for every running trial, the time left and the best arm."""
 
     def __init__(self, space: Space, console: Console, workers: int) -> None:
-        """Draw on `console`, a terminal; `workers` is how many trials run side by side."""
+        """Draw on `console`, a terminal; `workers` trials run at once."""
         self.space = space
         self._clock = _Clock(workers)
         self._best = _Best(space)
@@ -92,12 +92,12 @@ class Bars:
         self._live = Live(console=console, refresh_per_second=4, get_renderable=self._render)
 
     def __enter__(self) -> Self:
-        """Take over the lower lines of the terminal."""
+        """Start drawing on the last lines of the terminal."""
         self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the last state on the screen."""
+        """Stop drawing; the last state stays on the screen."""
         self._live.stop()
 
     def planned(self, total: int, done: int) -> None:
@@ -106,7 +106,7 @@ class Bars:
         self._all.update(self._study, total=total, completed=done)
 
     def started(self, plan: Plan) -> None:
-        """Add a bar."""
+        """Add a bar for the plan."""
         self._clock.started(plan)
         epochs = plan.arm.recipe.total_epochs if plan.kind in _TRAINING else None
         self._tasks[plan.key] = self._each.add_task(
@@ -114,7 +114,7 @@ class Bars:
         )
 
     def progress(self, progress: experiment.Progress) -> None:
-        """Move a bar."""
+        """Advance the bar of a trial."""
         self._each.update(
             self._tasks[progress.key],
             completed=progress.epoch,
@@ -123,14 +123,14 @@ class Bars:
         )
 
     def finished(self, plan: Plan, record: Mapping[str, Any]) -> None:
-        """Take the bar away; a failure stays as a line above the bars."""
+        """Remove the bar; print a failure above the bars."""
         self._clock.finished(plan)
         self._best.take(record)
         self._each.remove_task(self._tasks.pop(plan.key))
         self._all.update(self._study, completed=self._clock.done)
         if "failure" in record:
-            said = outcome(self.space, record)
-            self._live.console.print(f"{name_of(self.space, plan)}: {said}", markup=False)
+            line = f"{name_of(self.space, plan)}: {outcome(self.space, record)}"
+            self._live.console.print(line, markup=False)
 
     def _render(self) -> Group:
         self._all.update(self._study, left=f"{self._clock.left} left")
@@ -139,7 +139,7 @@ class Bars:
 
 
 class _Clock:
-    """How many trials are finished, and how long the rest will take at the pace so far."""
+    """Counts finished trials and estimates the time left from their mean duration."""
 
     def __init__(self, workers: int) -> None:
         self.total = self.done = 0
@@ -161,7 +161,7 @@ class _Clock:
 
     @property
     def left(self) -> str:
-        """The time left as h:mm:ss, `?` before the first trial has ended."""
+        """Time left as h:mm:ss; `?` until a trial has finished."""
         if not self._seconds:
             return "?"
         mean = sum(self._seconds) / len(self._seconds)
@@ -171,7 +171,7 @@ class _Clock:
 
 
 class _Best:
-    """The best arm so far by the first objective, as the mean of its finished seeds."""
+    """Best arm so far by the first objective, averaged over its finished seeds."""
 
     def __init__(self, space: Space) -> None:
         self._space = space
@@ -198,8 +198,8 @@ class _Best:
 
 
 def name_of(space: Space, plan: Plan) -> str:
-    """Return what a person calls the plan."""
-    label = space.label(plan.params) or "the one candidate"
+    """Return the name of a plan to print: its parameters and seed."""
+    label = space.label(plan.params) or "the only candidate"
     if plan.kind == "tuning" and space.tune is not None:
         tried = (f"{name}={getattr(plan.arm.recipe, name):g}" for name in space.tune.values)
         return f"{label} tuning {' '.join(tried)}"

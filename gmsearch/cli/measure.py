@@ -1,26 +1,71 @@
-"""`gmsearch measure`: more bands, a split or a protocol for finished trials, without training."""
+"""`gmsearch measure`: re-evaluates finished trials on other bands, a split or a protocol."""
 
 from __future__ import annotations
 
-import collections
-import dataclasses
-import logging
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from rich.console import Console
+import typer
 
-from gmsearch.cli.live import name_of, outcome
-from gmsearch.cli.read import study_folder
-from gmsearch.cli.run import INTERRUPTED, signals_as_interrupts
-from gmsearch.driver import Measures, require_same_data, start_record
-from gmsearch.driver.preflight import RunContext, inspect_run
+from gmsearch.cli.flags import DataRoot, StudyName
 from gmsearch.errors import FieldError, InputError
-from gmsearch.experiment import Bands, Plan
-from gmsearch.ledger import Ledger
-from gmsearch.space import Space
-from gmsearch.spacefile import load_space
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from gmsearch.driver.preflight import RunContext
+    from gmsearch.experiment import Bands, Plan
+    from gmsearch.ledger import Ledger
+    from gmsearch.space import Space
+
+
+def measure(
+    study: StudyName,
+    *,
+    radii: Annotated[
+        str | None,
+        typer.Option(help="Radii, e.g. 6,12; defaults to the study's radii and ranges."),
+    ] = None,
+    ranges: Annotated[
+        str | None, typer.Option(help="Bands between two radii, e.g. 4:10,10:16.")
+    ] = None,
+    edge: Annotated[
+        Literal["lt", "le"] | None,
+        typer.Option(help="Low-pass keeps distances < r (lt) or <= r (le)."),
+    ] = None,
+    rescale: Annotated[
+        Literal["none", "max"] | None,
+        typer.Option(help="max: divide each band image by its maximum."),
+    ] = None,
+    dc: Annotated[
+        Literal["dataset_mean", "drop", "image_mean"] | None,
+        typer.Option(help="Mean added to high-pass and band images."),
+    ] = None,
+    boundary: Annotated[
+        Literal["periodic", "mirror"] | None,
+        typer.Option(help="Boundary condition of the filter."),
+    ] = None,
+    bn: Annotated[
+        Literal["keep", "reestimate"] | None,
+        typer.Option(help="Batch-norm statistics: as trained, or re-estimated on each band."),
+    ] = None,
+    split: Annotated[
+        Literal["evaluation", "holdout"], typer.Option(help="Split to evaluate.")
+    ] = "evaluation",
+    data_root: DataRoot = None,
+) -> None:
+    """Re-evaluate finished trials on other bands.
+
+    Uses the saved weights; trains nothing. Options not given are the study's.
+    """
+    options = {"edge": edge, "rescale": rescale, "dc": dc, "boundary": boundary, "bn": bn}
+    raise typer.Exit(
+        measure_study(
+            study, radii=radii, ranges=ranges, options=options, split=split, data_root=data_root
+        )
+    )
 
 
 def measure_study(
@@ -32,7 +77,18 @@ def measure_study(
     split: str,
     data_root: Path | None,
 ) -> int:
-    """Measure what finished trials lack of the bands asked for; return the exit code."""
+    """Measure what finished trials lack of the requested bands; return the exit code."""
+    import logging
+
+    from rich.console import Console
+
+    from gmsearch.cli.interrupts import INTERRUPTED, signals_as_interrupts
+    from gmsearch.cli.studies import study_folder
+    from gmsearch.driver import require_same_data
+    from gmsearch.driver.preflight import inspect_run
+    from gmsearch.ledger import Ledger
+    from gmsearch.spacefile import load_space
+
     console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
     logging.basicConfig(format="gmsearch: %(message)s", level=logging.WARNING)
     folder = study_folder(study)
@@ -46,9 +102,7 @@ def measure_study(
             require_same_data(ledger, context)
             return _measure(ledger, space, context, bands, split=split, console=console)
     except KeyboardInterrupt:
-        console.print(
-            "interrupted; what was measured is kept, and the same command goes on from there"
-        )
+        console.print("Interrupted. Finished measurements are saved; the same command resumes.")
         return INTERRUPTED
 
 
@@ -61,35 +115,37 @@ def _measure(
     split: str,
     console: Console,
 ) -> int:
+    """Run what is missing and print the outcome; return the exit code."""
+    from gmsearch.driver import Measures, start_record
+
     run = len(ledger.records.runs) + 1
     measures = Measures(space, context, ledger.records, ledger.folder)
     plans = measures.plans(ledger.records.trials.values(), bands, [split], run=run)
+    failed = 0
     if plans:
-        start = {"record": "run", "run": run, **start_record(space, context, "measure")}
-        failed = _run(ledger, space, plans, start, console)
+        ledger.append({"record": "run", "run": run, **start_record(space, context, "measure")})
+        failed = _run(ledger, space, plans, console)
         done = len(plans) - failed
         console.print(f"{space.study}: {done} trials measured; `gmsearch report` shows them")
+    elif measures.lost:
+        console.print(f"{space.study}: no trial could be measured")
     else:
-        failed = 0
-        finished = "nothing to do, every finished trial has these measurements"
-        console.print(
-            f"{space.study}: {'no trial could be measured' if measures.lost else finished}"
-        )
+        console.print(f"{space.study}: nothing to do, every finished trial has these measurements")
     for key, path in measures.lost.items():
         console.print(
-            f"{key}: its weights are gone: {path}; restore the file, or train the trial again "
-            "in a study of another name"
+            f"{key}: its weights are missing: {path}; restore the file, or train the trial again "
+            "in a study with another name"
         )
     return 1 if failed or measures.lost else 0
 
 
-def _run(
-    ledger: Ledger, space: Space, plans: Sequence[Plan], start: dict[str, object], console: Console
-) -> int:
+def _run(ledger: Ledger, space: Space, plans: Sequence[Plan], console: Console) -> int:
     """Run the plans one after another; return how many failed."""
-    from gmsearch import runner
+    import collections
 
-    ledger.append(start)
+    from gmsearch import runner
+    from gmsearch.cli.live import name_of, outcome
+
     failed = 0
     for number, plan in enumerate(plans, start=1):
         collections.deque(runner.run(plan), maxlen=0)
@@ -103,7 +159,14 @@ def _run(
 def _bands(
     usual: Bands, radii: str | None, ranges: str | None, options: Mapping[str, str | None]
 ) -> Bands:
-    """Return what is asked for; the study's own radii and ranges where neither is given."""
+    """Return the requested bands; `usual` gives every option, radius and range not requested.
+
+    Raises:
+        InputError: there is no band, a band is listed twice, or a flag does not parse.
+    """
+    import collections
+    import dataclasses
+
     changed: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if radii is not None or ranges is not None:
         changed["radii"] = tuple(_numbers("--radii", radii or "", ","))
@@ -111,10 +174,10 @@ def _bands(
         changed["ranges"] = tuple(_pair(part) for part in parts)
     bands: Bands = dataclasses.replace(usual, **changed)
     if not bands.metrics:
-        raise InputError("there are no bands to measure; name some, such as --radii 6,12")
+        raise InputError("no bands to measure; give some, e.g. --radii 6,12")
     for name, times in collections.Counter(bands.metrics).items():
         if times > 1:
-            raise InputError(f"{name} is asked for {times} times; name each radius and range once")
+            raise InputError(f"{name} is listed {times} times; list each radius and range once")
     return bands
 
 
@@ -122,21 +185,23 @@ def _numbers(flag: str, text: str, separator: str) -> list[float]:
     try:
         return [float(part) for part in text.split(separator) if part]
     except ValueError:
-        raise InputError(f"{flag}: {text!r} is not a list such as 6,12 or 4:10") from None
+        raise InputError(f"{flag}: expected numbers such as 6,12 or 4:10, got {text!r}") from None
 
 
 def _pair(text: str) -> tuple[float, float]:
     numbers = _numbers("--ranges", text, ":")
     if len(numbers) != 2:
-        raise InputError(f"--ranges: {text!r} is not a range such as 4:10")
+        raise InputError(f"--ranges: expected ranges such as 4:10, got {text!r}")
     return numbers[0], numbers[1]
 
 
 def _require_possible(bands: Bands, split: str, context: RunContext) -> None:
-    """Refuse, before anything is written, what no evaluation could do."""
+    """Raise InputError, before anything is written, for what no evaluation could measure."""
     try:
         bands.require_frequencies(context.resolution)
     except FieldError as error:
         raise InputError(f"--{error}") from None
     if split == "holdout" and not context.holdout_images:
-        raise InputError("--split holdout: the data of this study have none (data.holdout is 0)")
+        raise InputError(
+            "--split holdout: the study has no holdout images, since data.holdout is 0"
+        )

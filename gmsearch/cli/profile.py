@@ -3,31 +3,104 @@
 from __future__ import annotations
 
 import dataclasses
-import random
+import enum
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
+import typer
 
-from gmsearch.cli.profile_text import Profile, Row, print_profile, write_csv, write_json
+from gmsearch.cli.interrupts import INTERRUPTED
 from gmsearch.errors import FieldError, GmsearchError, InputError
-from gmsearch.experiment import TimingCondition
-from gmsearch.networks import PRESETS, Candidate, Cost, TimmSpec, candidate_from, cost, is_counted
-from gmsearch.space import Space
-from gmsearch.spacefile import load_space
 
-INTERRUPTED = 130
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from gmsearch.cli.profile_text import ProfiledNetwork
+    from gmsearch.experiment import TimingCondition
+    from gmsearch.networks import Candidate, Cost
+    from gmsearch.space import Space
+
 _RESOLUTION = 224
 _CLASSES = 1000
-_OF_A_SPACE = 32
+_MAX_OF_A_SPACE = 32
+
+
+class ExecutionMode(enum.StrEnum):
+    """Execution mode of a timed network; Typer repeats a flag only for an enumeration."""
+
+    EAGER = "eager"
+    COMPILED = "compiled"
+    GRAPH = "graph"
+
+
+def profile(
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME...", help="Presets, timm models or space files (*.yaml)."),
+    ],
+    *,
+    resolution: Annotated[
+        int | None,
+        typer.Option(min=1, help="Image size in pixels; defaults to the space's, or 224."),
+    ] = None,
+    classes: Annotated[
+        int | None,
+        typer.Option(min=1, help="Number of classes; defaults to the space's, or 1000."),
+    ] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(help="cpu, cuda or cuda:N; defaults to a GPU if there is one."),
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, help="CPU threads per operator.")] = 1,
+    batch_size: Annotated[
+        list[int] | None, typer.Option(min=1, help="Batch size; repeatable (default 1).")
+    ] = None,
+    mode: Annotated[
+        list[ExecutionMode] | None,
+        typer.Option(help="Execution mode; repeatable (default eager)."),
+    ] = None,
+    dtype: Annotated[
+        Literal["float32", "bfloat16"], typer.Option(help="Type of weights and images.")
+    ] = "float32",
+    timing: Annotated[
+        bool, typer.Option("--timing/--no-timing", help="Measure latencies, or costs only.")
+    ] = True,
+    by_kind: Annotated[
+        bool,
+        typer.Option("--by-kind", help="Print costs by kind of layer (always for one network)."),
+    ] = False,
+    csv: Annotated[Path | None, typer.Option(help="Write one row per network here.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write all measurements here.")] = None,
+) -> None:
+    """Compare the cost and latency of networks, without training.
+
+    A reference network is timed along with them. Run nothing else meanwhile.
+    """
+    from gmsearch.experiment import TimingCondition
+
+    conditions = [
+        TimingCondition(batch_size=size, mode=one.value, dtype=dtype)
+        for one in mode or [ExecutionMode.EAGER]
+        for size in batch_size or [1]
+    ]
+    request = Request(
+        names=names,
+        resolution=resolution,
+        classes=classes,
+        device=device,
+        threads=threads,
+        conditions=list(dict.fromkeys(conditions)) if timing else [],
+        by_kind=by_kind,
+        csv=csv,
+        json=json,
+    )
+    raise typer.Exit(profile_networks(request))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """What is asked for on the command line; None where the default depends."""
+    """The command line; None where the default depends on the networks or the machine."""
 
     names: Sequence[str]
     resolution: int | None
@@ -35,85 +108,92 @@ class Request:
     device: str | None
     threads: int
     conditions: Sequence[TimingCondition]
-    """Empty for costs alone."""
+    """Empty for costs only."""
     by_kind: bool
     csv: Path | None
     json: Path | None
 
 
-def profile(request: Request) -> int:
+def profile_networks(request: Request) -> int:
     """Print what the networks cost and how long they take; return the exit code.
 
     Raises:
-        InputError: for a name that is neither preset, nor space file, nor model of timm, or a
-            device that cannot do what is asked; before anything is timed.
+        InputError: a name is neither a preset nor a space file nor a timm model, or the device
+            cannot do what is asked; raised before anything is timed.
     """
+    from rich.console import Console
+
+    from gmsearch.cli.profile_text import Profile, print_profile, write_csv, write_json
+
     for path in (request.csv, request.json):
         if path is not None and not path.parent.is_dir():
-            raise InputError(f"{path}: there is no folder {path.parent}; make it first")
+            raise InputError(f"{path}: there is no folder {path.parent}; create it first")
     console = Console(stderr=True, highlight=False, markup=False)
     candidates, resolution, classes = _candidates(request, console)
     for name, candidate in candidates.items():
         for warning in candidate.kernel_warnings(resolution):
             console.print(f"{name}: {warning}")
-    rows, models = _costs(candidates, resolution, classes)
+    networks, models = _costs(candidates, resolution, classes)
     try:
         if request.conditions:
-            _time(rows, models, resolution, request, console)
+            _time(networks, models, resolution, request, console)
     except KeyboardInterrupt:
-        console.print("interrupted; nothing was kept")
+        console.print("Interrupted. Nothing was saved.")
         return INTERRUPTED
-    found = Profile(
-        rows=list(rows.values()),
+    profiled = Profile(
+        networks=list(networks.values()),
         resolution=resolution,
         classes=classes,
         conditions=request.conditions,
     )
-    print_profile(found, by_kind=request.by_kind or len(rows) == 1)
+    print_profile(profiled, by_kind=request.by_kind or len(networks) == 1)
     if request.csv is not None:
-        write_csv(found, request.csv)
+        write_csv(profiled, request.csv)
     if request.json is not None:
-        write_json(found, request.json)
-    return int(any(row.error for row in found.rows))
+        write_json(profiled, request.json)
+    return int(any(network.error for network in profiled.networks))
 
 
 def _candidates(request: Request, console: Console) -> tuple[dict[str, Candidate], int, int]:
     """Return the distinct candidates by name, the resolution and the number of classes."""
-    found: dict[str, Candidate] = {}
+    from gmsearch.networks import PRESETS, TimmSpec, candidate_from
+    from gmsearch.spacefile import load_space
+
+    named: dict[str, Candidate] = {}
     sizes: dict[tuple[int, int], str] = {}
     for name in request.names:
         if name in PRESETS:
-            found[name] = candidate_from({"preset": name})
+            named[name] = candidate_from({"preset": name})
         elif name.endswith((".yaml", ".yml")):
             space = load_space(Path(name))
-            found |= _of_space(space, console)
+            named |= _of_space(space, console)
             if request.resolution is None or request.classes is None:
                 sizes[_size(space)] = name
         else:
-            found[name] = TimmSpec(name=name)
+            named[name] = TimmSpec(name=name)
     if len(sizes) > 1:
         raise InputError(
-            f"{' and '.join(sizes.values())} have images of other sizes or classes; say both with "
+            f"{' and '.join(sizes.values())} differ in image size or classes; give both "
             "--resolution and --classes"
         )
     resolution, classes = next(iter(sizes), (_RESOLUTION, _CLASSES))
-    distinct: dict[str, str] = {}
-    for name, candidate in found.items():
-        distinct.setdefault(candidate.digest, name)
-    kept = {name: found[name] for name in distinct.values()}
-    return kept, request.resolution or resolution, request.classes or classes
+    first_names: dict[str, str] = {}
+    for name, candidate in named.items():
+        first_names.setdefault(candidate.digest, name)
+    distinct = {name: named[name] for name in first_names.values()}
+    return distinct, request.resolution or resolution, request.classes or classes
 
 
 def _of_space(space: Space, console: Console) -> dict[str, Candidate]:
     """Return the candidates of a space by label; random ones of a large space."""
-    if not space.at_most(_OF_A_SPACE):
+    import random
+
+    if not space.at_most(_MAX_OF_A_SPACE):
         count = space.count()
-        console.print(
-            f"{space.study}: {_OF_A_SPACE} random candidates of "
-            f"{'infinitely many' if count is None else f'{count:,}'}"
-        )
-    chosen = space.some(_OF_A_SPACE, random.Random(0))
-    return {space.label(assignment) or space.study: arm.candidate for assignment, arm in chosen}
+        total = "infinitely many" if count is None else f"{count:,}"
+        console.print(f"{space.study}: {_MAX_OF_A_SPACE} random candidates of {total}")
+    arms = space.some(_MAX_OF_A_SPACE, random.Random(0))
+    return {space.label(assignment) or space.study: arm.candidate for assignment, arm in arms}
 
 
 def _size(space: Space) -> tuple[int, int]:
@@ -125,32 +205,33 @@ def _size(space: Space) -> tuple[int, int]:
 
 def _costs(
     candidates: dict[str, Candidate], resolution: int, classes: int
-) -> tuple[dict[str, Row], dict[str, Any]]:
-    """Build the torch modules and count them; one that fails is a row with the reason."""
+) -> tuple[dict[str, ProfiledNetwork], dict[str, Any]]:
+    """Build and count the networks; one that fails gets the reason as its error."""
+    from gmsearch.cli.profile_text import ProfiledNetwork
     from gmsearch.models import build
 
-    rows: dict[str, Row] = {}
+    networks: dict[str, ProfiledNetwork] = {}
     models: dict[str, Any] = {}
     for name, candidate in candidates.items():
-        rows[name] = Row(name=name, candidate=candidate)
+        network = networks[name] = ProfiledNetwork(name=name, candidate=candidate)
         try:
             model = build(candidate, num_classes=classes, seed=0)
-            rows[name].cost, rows[name].uncounted = _cost(candidate, model, resolution, classes)
+            network.cost, network.uncounted = _cost(candidate, model, resolution, classes)
         except FieldError as error:
             if error.path == "name":
                 raise InputError(
-                    f"{error.message} (a name is a preset, a file *.yaml, or a model of timm)"
+                    f"{error.message} (expected a preset, a file *.yaml or a timm model)"
                 ) from None
-            rows[name].error = _line(error)
-        except Exception as error:  # noqa: BLE001 - a network of timm may fail in any way
-            rows[name].error = _line(error)
+            network.error = _line(error)
+        except Exception as error:  # noqa: BLE001 - a timm model may fail in any way
+            network.error = _line(error)
         else:
             models[name] = model
-    return rows, models
+    return networks, models
 
 
 def _line(error: Exception) -> str:
-    """Return the first line of what a network raised."""
+    """Return the first line of an error, with its type where it is not ours."""
     if isinstance(error, GmsearchError):
         return str(error).splitlines()[0]
     lines = str(error).strip().splitlines()
@@ -160,7 +241,9 @@ def _line(error: Exception) -> str:
 def _cost(
     candidate: Candidate, model: Any, resolution: int, classes: int
 ) -> tuple[Cost, dict[str, int]]:
+    """Return the cost, and the operators it leaves out with how often they run."""
     from gmsearch.measured_cost import measured_cost
+    from gmsearch.networks import cost, is_counted
 
     if is_counted(candidate):
         return cost(candidate, num_classes=classes, resolution=resolution), {}
@@ -168,16 +251,19 @@ def _cost(
 
 
 def _time(
-    rows: dict[str, Row],
+    networks: dict[str, ProfiledNetwork],
     models: dict[str, Any],
     resolution: int,
     request: Request,
     console: Console,
 ) -> None:
-    """Time the networks in turns; what fails leaves its reason in the row."""
+    """Time the networks in turns; one that fails gets the reason as its error."""
+    from rich.live import Live
+    from rich.text import Text
+
     from gmsearch.latency import measure_each, usual_device
 
-    # Refreshed between blocks alone: a thread that draws would take its share of the machine.
+    # Refreshed only between blocks: a drawing thread would take its share of the machine.
     with Live(console=console, auto_refresh=False, transient=True) as live:
         measured = measure_each(
             models,
@@ -188,9 +274,10 @@ def _time(
             watch=lambda step: live.update(Text(step), refresh=True),
         )
     for name, timings in measured.items():
+        network = networks[name]
         for condition, timing in timings.items():
             if isinstance(timing, Exception):
-                said = f"{condition}: {_line(timing)}".removeprefix(": ")
-                rows[name].error = "; ".join(filter(None, (rows[name].error, said)))
+                reason = f"{condition}: {_line(timing)}".removeprefix(": ")
+                network.error = "; ".join(filter(None, (network.error, reason)))
             else:
-                rows[name].timings[condition] = timing
+                network.timings[condition] = timing

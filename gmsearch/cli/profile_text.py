@@ -24,7 +24,8 @@ from gmsearch.plain import plain
 if TYPE_CHECKING:
     from gmsearch.latency import Timing
 
-_PLAIN_WIDTH = 120  # where there is no terminal
+_PLAIN_WIDTH = 120
+"""Columns where there is no terminal."""
 _UNBOUNDED = 10_000
 _PUBLISHED_AT = (224, 1000)
 _SHOWN_COSTS = ("params", "flops", "elementwise_ops")
@@ -33,45 +34,45 @@ _INFERRED = "†"
 
 
 @dataclasses.dataclass(kw_only=True, slots=True)
-class Row:
-    """One network: what it costs, and how long it takes under each condition."""
+class ProfiledNetwork:
+    """One network: its cost, and its latency under each condition."""
 
     name: str
     candidate: Candidate
     cost: Cost | None = None
     uncounted: dict[str, int] = dataclasses.field(default_factory=dict)
-    """Operators in no count, and how often they run."""
+    """Operators the cost leaves out, and how often they run."""
     timings: dict[TimingCondition, Timing] = dataclasses.field(default_factory=dict)
     error: str | None = None
 
     def values(self) -> dict[str, float]:
-        """Return all numbers by the names of their metrics, unrounded."""
-        found = dict(self.cost.metrics()) if self.cost is not None else {}
+        """Return all values by metric, unrounded."""
+        values = dict(self.cost.metrics()) if self.cost is not None else {}
         for timing in self.timings.values():
-            found |= timing.metrics()
-        return found
+            values |= timing.metrics()
+        return values
 
     def remarks(self, condition: TimingCondition) -> str:
-        """Return what may have moved the numbers of one condition."""
+        """Return what may have disturbed the timing under one condition."""
         timing = self.timings.get(condition)
         return ", ".join(timing.disturbances) if timing is not None else ""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Profile:
-    """The networks, and what all of them were measured at."""
+    """The networks, and the conditions they were measured under."""
 
-    rows: Sequence[Row]
+    networks: Sequence[ProfiledNetwork]
     resolution: int
     classes: int
     conditions: Sequence[TimingCondition]
 
 
-Column = tuple[str, Callable[[Row], str]]
+Column = tuple[str, Callable[[ProfiledNetwork], str]]
 
 
 def print_profile(profile: Profile, *, by_kind: bool) -> None:
-    """Print one table where it fits the terminal, else one for costs and one per condition."""
+    """Print one table if it fits the terminal, else one of costs and one per condition."""
     console = Console(highlight=False, markup=False)
     if not console.is_terminal:
         console = Console(highlight=False, markup=False, width=_PLAIN_WIDTH)
@@ -83,9 +84,13 @@ def print_profile(profile: Profile, *, by_kind: bool) -> None:
     else:
         tables = [_table(profile, group) for group in groups]
     if by_kind:
-        tables += [_kinds(row.name, row.cost) for row in profile.rows if row.cost is not None]
+        tables += [
+            _kinds(network.name, network.cost)
+            for network in profile.networks
+            if network.cost is not None
+        ]
     for table in tables:
-        # Rather than cut a number off, a terminal that is too narrow breaks the lines itself.
+        # A number is never cut off: a terminal that is too narrow wraps the lines itself.
         needed = Measurement.get(console, unbounded, table)
         if needed.minimum + len(table.columns) > console.width:  # rich forgets some padding
             table.width = needed.maximum
@@ -102,34 +107,34 @@ def _table(profile: Profile, columns: Sequence[Column]) -> Table:
         words = heading in ("published", "remarks")
         side: JustifyMethod = "left" if words else "right"
         table.add_column(heading, justify=side, overflow="fold", no_wrap=heading != "remarks")
-    for row in profile.rows:
-        table.add_row(row.name, *(cell(row) for _, cell in columns))
+    for network in profile.networks:
+        table.add_row(network.name, *(cell(network) for _, cell in columns))
     return table
 
 
 def _cost_columns(profile: Profile) -> list[Column]:
-    def cost_of(metric: str) -> Callable[[Row], str]:
-        return lambda row: _short(row.values().get(metric))
+    def cost_of(metric: str) -> Callable[[ProfiledNetwork], str]:
+        return lambda network: _short(network.values().get(metric))
 
     columns: list[Column] = [(metric, cost_of(metric)) for metric in _SHOWN_COSTS]
-    if any(_published(profile, row) for row in profile.rows):
-        columns.append(("published", lambda row: _published(profile, row)))
+    if any(_published(profile, network) for network in profile.networks):
+        columns.append(("published", lambda network: _published(profile, network)))
     return columns
 
 
-def _published(profile: Profile, row: Row) -> str:
-    """Return the figures of the paper, as it rounds them; nothing where there are none."""
-    found = PUBLISHED.get(row.name)
-    if found is None or (profile.resolution, profile.classes) != _PUBLISHED_AT:
+def _published(profile: Profile, network: ProfiledNetwork) -> str:
+    """Return the figures of the paper, as it rounds them; empty if there are none."""
+    printed = PUBLISHED.get(network.name)
+    if printed is None or (profile.resolution, profile.classes) != _PUBLISHED_AT:
         return ""
-    mark = f" {_INFERRED}" if found.inferred else ""
-    return f"{found.params / 1e6:g}M, {found.flops / 1e9:g}G{mark}"
+    mark = f" {_INFERRED}" if printed.inferred else ""
+    return f"{printed.params / 1e6:g}M, {printed.flops / 1e9:g}G{mark}"
 
 
 def _timed_columns(profile: Profile, condition: TimingCondition) -> list[Column]:
-    def of_timing(text: Callable[[Timing], str]) -> Callable[[Row], str]:
-        def cell(row: Row) -> str:
-            timing = row.timings.get(condition)
+    def of_timing(text: Callable[[Timing], str]) -> Callable[[ProfiledNetwork], str]:
+        def cell(network: ProfiledNetwork) -> str:
+            timing = network.timings.get(condition)
             return _MISSING if timing is None else text(timing)
 
         return cell
@@ -141,17 +146,19 @@ def _timed_columns(profile: Profile, condition: TimingCondition) -> list[Column]
     ]
     if condition.batch_size > 1:
         columns.append(("images/s", of_timing(lambda t: f"{t.throughput_ips:.4g}")))
-    timings = [row.timings[condition] for row in profile.rows if condition in row.timings]
+    timings = [
+        network.timings[condition] for network in profile.networks if condition in network.timings
+    ]
     if any(timing.peak_memory_mb for timing in timings):
         heading = condition.name("peak_memory_mb")
         columns.append((heading, of_timing(lambda t: f"{t.peak_memory_mb:.4g}")))
-    if any(row.remarks(condition) for row in profile.rows):
-        columns.append(("remarks", lambda row: row.remarks(condition)))
+    if any(network.remarks(condition) for network in profile.networks):
+        columns.append(("remarks", lambda network: network.remarks(condition)))
     return columns
 
 
 def _kinds(name: str, cost: Cost) -> Table:
-    """Return the counts by kind of layer or operation, and their sum."""
+    """Return a table of the counts by kind of layer or operation, and their sum."""
     table = Table(box=None, pad_edge=False, title=name, title_justify="left", title_style="")
     table.add_column("kind", no_wrap=True)
     for metric in STATIC_METRICS:
@@ -163,29 +170,35 @@ def _kinds(name: str, cost: Cost) -> Table:
 
 
 def _notes(profile: Profile) -> list[str]:
-    """Return how the numbers were measured, and what went wrong."""
+    """Return sentences on how the numbers were measured, and what failed."""
     lines = [f"At {profile.resolution} px and {profile.classes} classes."]
-    timings = [timing for row in profile.rows for timing in row.timings.values()]
+    timings = [timing for network in profile.networks for timing in network.timings.values()]
     if timings:
         lines.append(_how(profile.conditions, timings))
-    if any(row.timings for row in profile.rows if any(t.disturbed for t in row.timings.values())):
+    if any(
+        network.timings
+        for network in profile.networks
+        if any(t.disturbed for t in network.timings.values())
+    ):
         lines.append(
-            "Remarks: drift of the reference from the first to the second half, cores kept busy "
-            "by other processes. Such latencies are provisional; the ratio suffers less."
+            "Remarks: drift of the reference between the first and the second half; cores used "
+            "by other processes. Measure such latencies again; the ratio is less affected."
         )
-    published = {row.name for row in profile.rows if _published(profile, row)}
+    published = {network.name for network in profile.networks if _published(profile, network)}
     if published:
         lines.append("published: parameters and FLOPs (multiply-adds) as the papers print them.")
     if any(PUBLISHED[name].inferred for name in published):
         lines.append(
-            f"{_INFERRED} inferred: widths and depths are ours, chosen to fit these figures."
+            f"{_INFERRED} inferred: widths and depths are ours, chosen to match these figures."
         )
-    for row in profile.rows:
-        if row.uncounted:
-            named = ", ".join(f"{n} {operator}" for operator, n in sorted(row.uncounted.items()))
-            lines.append(f"{row.name}: its cost leaves out {named}")
-        if row.error:
-            lines.append(f"{row.name} failed: {row.error}")
+    for network in profile.networks:
+        if network.uncounted:
+            named = ", ".join(
+                f"{n} {operator}" for operator, n in sorted(network.uncounted.items())
+            )
+            lines.append(f"{network.name}: its cost leaves out {named}")
+        if network.error:
+            lines.append(f"{network.name} failed: {network.error}")
     return lines
 
 
@@ -203,23 +216,23 @@ def _how(conditions: Sequence[TimingCondition], timings: Sequence[Timing]) -> st
         f"Latency: alone on {protocol['device']}, {threads} thread{'s' * (threads != 1)}, "
         f"{protocol['memory_format']}, batch norms folded; {named}. Median of "
         f"{protocol['repeats']} x {protocol['blocks']} blocks, networks taking turns; bootstrap "
-        f"interval over the repeats. ratio: to {protocol['reference']}, timed block by block "
-        f"beside each ({medians} in the median)."
+        f"interval over the repeats. ratio: to {protocol['reference']}, whose blocks alternate "
+        f"with those of each network (median {medians})."
     )
 
 
 def write_csv(profile: Profile, path: Path) -> None:
-    """Write one row per network, unrounded; empty where there is no number."""
+    """Write one row per network, unrounded; missing values are empty."""
     rows = [
         {
-            "network": row.name,
-            **row.values(),
-            "remarks": "; ".join(filter(None, (row.remarks(c) for c in profile.conditions))),
-            "error": row.error,
+            "network": network.name,
+            **network.values(),
+            "remarks": "; ".join(filter(None, (network.remarks(c) for c in profile.conditions))),
+            "error": network.error,
         }
-        for row in profile.rows
+        for network in profile.networks
     ]
-    metrics = dict.fromkeys(name for row in profile.rows for name in row.values())
+    metrics = dict.fromkeys(name for network in profile.networks for name in network.values())
     with _open(path) as file:
         writer = csv.DictWriter(
             file, ["network", *metrics, "remarks", "error"], lineterminator="\n"
@@ -229,26 +242,26 @@ def write_csv(profile: Profile, path: Path) -> None:
 
 
 def write_json(profile: Profile, path: Path) -> None:
-    """Write everything: candidates, numbers, raw blocks, protocols and the environment."""
-    rows: list[dict[str, Any]] = []
-    for row in profile.rows:
-        found: dict[str, Any] = {"network": row.name, "candidate": plain(row.candidate)}
-        if row.error:
-            found["error"] = row.error
-        if row.cost is not None:
-            kinds = row.cost.by_kind().items()
-            found["by_kind"] = {kind: count._asdict() for kind, count in kinds}
-        found["metrics"] = row.values()
-        found["timings"] = [dataclasses.asdict(timing) for timing in row.timings.values()]
-        rows.append(found)
-    tree = {
+    """Write the candidates, all values, raw blocks, protocols and the environment."""
+    trees: list[dict[str, Any]] = []
+    for network in profile.networks:
+        tree: dict[str, Any] = {"network": network.name, "candidate": plain(network.candidate)}
+        if network.error:
+            tree["error"] = network.error
+        if network.cost is not None:
+            kinds = network.cost.by_kind().items()
+            tree["by_kind"] = {kind: count._asdict() for kind, count in kinds}
+        tree["metrics"] = network.values()
+        tree["timings"] = [dataclasses.asdict(timing) for timing in network.timings.values()]
+        trees.append(tree)
+    whole = {
         "resolution": profile.resolution,
         "classes": profile.classes,
         "environment": describe(),
-        "networks": rows,
+        "networks": trees,
     }
     with _open(path) as file:
-        json.dump(tree, file, indent=1)
+        json.dump(whole, file, indent=1)
         file.write("\n")
 
 
@@ -260,7 +273,7 @@ def _open(path: Path) -> Any:
 
 
 def _short(value: float | None) -> str:
-    """Return four digits and a prefix."""
+    """Return a value with four significant digits and an SI prefix."""
     if value is None:
         return _MISSING
     scale, prefix = next(

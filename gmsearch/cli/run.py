@@ -1,76 +1,93 @@
-"""`gmsearch run`: from a space file to a finished study."""
+"""`gmsearch run`: trains the candidates of a space file until its study is finished."""
 
 from __future__ import annotations
 
-import collections
-import logging
-import shlex
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from rich.console import Console
+import typer
 
-from gmsearch.cli.live import Bars, Lines
-from gmsearch.driver import Driver, open_study
-from gmsearch.driver.preflight import (
-    first_arms,
-    inspect_run,
-    network_remarks,
-    require_possible,
-    worker_count,
-)
-from gmsearch.ledger import STUDIES
-from gmsearch.records import State
-from gmsearch.spacefile import load_space
+from gmsearch.cli.flags import DataRoot, SpaceFile
 
-INTERRUPTED = 130
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from gmsearch.driver import Driver
+
+
+def run(
+    space: SpaceFile,
+    *,
+    engine: Annotated[
+        Literal["ray", "serial"],
+        typer.Option(help="ray: trials in parallel; serial: one by one, in this process."),
+    ] = "ray",
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Trials at once; defaults to as many as CPUs and GPUs allow."),
+    ] = None,
+    data_root: DataRoot = None,
+) -> None:
+    """Train all candidates, or resume.
+
+    Finished trials are never run again; a finished study trains nothing.
+    """
+    raise typer.Exit(run_space(space, engine, workers, data_root))
 
 
 def run_space(
     path: Path, engine: Literal["ray", "serial"], workers: int | None, data_root: Path | None
 ) -> int:
     """Run the study of a space file to its end; return the exit code."""
-    console = Console(stderr=True)
+    import logging
+    import shlex
+    import sys
+
+    from rich.console import Console
+
+    from gmsearch.cli.interrupts import INTERRUPTED, signals_as_interrupts
+    from gmsearch.cli.live import ProgressLines, ProgressTable
+    from gmsearch.driver import open_study
+    from gmsearch.driver.preflight import (
+        first_arms,
+        inspect_run,
+        network_remarks,
+        require_possible,
+        worker_count,
+    )
+    from gmsearch.ledger import STUDIES
+    from gmsearch.spacefile import load_space
+
+    terminal = Console(stderr=True)
+    console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
     logging.basicConfig(format="gmsearch: %(message)s", level=logging.WARNING)
     space = load_space(path, data_root=data_root)
     context = inspect_run(space, path)
     require_possible(space, context, path)
     pool = 1 if engine == "serial" else worker_count(space.resources, workers)
-    odd = network_remarks(first_arms(space), context)
-    if odd:
-        more = f"; and {len(odd) - 1} more, see `gmsearch check`" if len(odd) > 1 else ""
-        console.print(f"{path}: {odd[0]}{more}", markup=False, highlight=False, soft_wrap=True)
-    view = (Bars if console.is_terminal else Lines)(space, console, pool)
+    remarks = network_remarks(first_arms(space), context)
+    if remarks:
+        more = f"; {len(remarks) - 1} more, see `gmsearch check`" if len(remarks) > 1 else ""
+        console.print(f"{path}: {remarks[0]}{more}")
+    view = (ProgressTable if terminal.is_terminal else ProgressLines)(space, terminal, pool)
     try:
-        with (
-            signals_as_interrupts(),
-            open_study(space, context, view, engine=engine) as driver,
-        ):
+        with signals_as_interrupts(), open_study(space, context, view, engine=engine) as driver:
             driver.advance()
-            if driver.finished:
-                if driver.trials:
-                    console.print(f"{space.study}: nothing to do, every trial is finished")
-                return _exit_code(driver, console)
-            with view:
-                _run(driver, engine, pool)
-            return _exit_code(driver, console)
+            if not driver.finished:
+                with view:
+                    _train(driver, engine, pool)
+            elif driver.trials:
+                console.print(f"{space.study}: nothing to do, all trials are finished")
+            return _summarize(driver, console)
     except KeyboardInterrupt:
         console.print(
-            f"interrupted; what finished is kept in {STUDIES / space.study}. Continue with:\n"
-            f"  {shlex.join(['gmsearch', *sys.argv[1:]])}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
+            f"Interrupted. Finished trials are saved in {STUDIES / space.study}. Resume with:\n"
+            f"  {shlex.join(['gmsearch', *sys.argv[1:]])}"
         )
         return INTERRUPTED
 
 
-def _run(driver: Driver, engine: str, workers: int) -> None:
+def _train(driver: Driver, engine: Literal["ray", "serial"], workers: int) -> None:
     if engine == "serial":
         from gmsearch.engines import serial
 
@@ -81,44 +98,22 @@ def _run(driver: Driver, engine: str, workers: int) -> None:
         ray.run(driver, workers=workers)
 
 
-@contextmanager
-def signals_as_interrupts() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end a run as Ctrl-C does, keeping what finished.
+def _summarize(driver: Driver, console: Console) -> int:
+    """Print how many trials ended how; return the exit code, 1 if something failed."""
+    import collections
 
-    One that is ignored stays so: `nohup` asks for that.
-    """
+    from gmsearch.records import State
 
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {
-        number: signal.signal(number, interrupt)
-        for number in (signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _exit_code(driver: Driver, console: Console) -> int:
-    """Say how the study stands; return 1 where a trial failed."""
+    study = driver.space.study
     states = collections.Counter(trial.state for trial in driver.trials)
-    if not states:
-        named = ", ".join(map(str, driver.space.constraints)) or "none"
-        console.print(
-            f"{driver.space.study}: no candidate may be trained; constraints: {named}",
-            markup=False,
-        )
-        if driver.remark is not None:
-            console.print(f"{driver.space.study}: {driver.remark}", markup=False)
-        return 1
-    summary = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-    console.print(f"{driver.space.study}: {summary}; `gmsearch report` shows them")
-    for said in (driver.stopped, driver.remark):
-        if said is not None:
-            console.print(f"{driver.space.study}: {said}", markup=False)
-    lacking = states[State.FAILED] or driver.untrained or driver.unmeasured
-    return 1 if lacking or driver.stopped is not None else 0
+    if states:
+        summary = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+        console.print(f"{study}: {summary}; `gmsearch report` shows them")
+    else:
+        constraints = ", ".join(map(str, driver.space.constraints)) or "none"
+        console.print(f"{study}: no candidate satisfies the constraints: {constraints}")
+    for remark in (driver.stopped, driver.remark):
+        if remark is not None:
+            console.print(f"{study}: {remark}")
+    incomplete = states[State.FAILED] or driver.untrained or driver.unmeasured
+    return 1 if not states or incomplete or driver.stopped is not None else 0

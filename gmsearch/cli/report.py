@@ -1,0 +1,48 @@
+"""`gmsearch report`: tables and figures of a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+REPORTS = Path("reports")
+
+
+def report(
+    study: Annotated[
+        str | None,
+        typer.Argument(help="Name of a study in studies/; defaults to the study run last."),
+    ] = None,
+    *,
+    pareto: Annotated[
+        bool, typer.Option("--pareto", help="Write the Pareto front over the objectives.")
+    ] = False,
+    ablation: Annotated[
+        bool, typer.Option("--ablation", help="Write the comparison of all arms to the baseline.")
+    ] = False,
+    curves: Annotated[bool, typer.Option("--curves", help="Write the metrics by epoch.")] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Output folder; defaults to reports/STUDY.")
+    ] = None,
+) -> None:
+    """Write the tables and figures of a study.
+
+    Without flags, writes everything available.
+    """
+    from rich.console import Console
+
+    from gmsearch.cli.studies import last_study, study_folder
+    from gmsearch.report import write_report
+
+    folder = last_study() if study is None else study_folder(study)
+    console = Console()
+    target = REPORTS / folder.name if out is None else out
+    written = write_report(
+        folder, target, pareto=pareto, ablation=ablation, curves=curves, console=console
+    )
+    names = ", ".join(path.name for path in written)
+    console.print(
+        f"\nstudy {folder.name}: wrote {target}/{{{names}}}", highlight=False, markup=False
+    )

@@ -1,0 +1,26 @@
+"""Finds the folder of a study by its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gmsearch.errors import InputError
+from gmsearch.ledger import STUDIES, check_name, newest, studies
+
+
+def study_folder(study: str) -> Path:
+    """Return the folder of a study.
+
+    Raises:
+        InputError: there is no such study; the message lists those there are.
+    """
+    folder = STUDIES / check_name(study)
+    if folder not in studies(STUDIES):
+        known = ", ".join(path.name for path in studies(STUDIES)) or "none"
+        raise InputError(f"no study {study!r} in {STUDIES}; there are: {known}")
+    return folder
+
+
+def last_study() -> Path:
+    """Return the folder of the study run last; InputError if there is none."""
+    return newest(STUDIES)
