@@ -1,12 +1,15 @@
-"""What a number was measured with: packages, machine, commit. Needs neither torch nor ray."""
+"""Environment of a measurement: packages, machine, commit. Needs neither torch nor ray."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import shutil
 import subprocess
 import sys
+import warnings
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -31,7 +34,7 @@ def describe() -> dict[str, Any]:
 
 
 def cpu_name() -> str:
-    """Return the processor's model name where the system tells it."""
+    """Return the processor's model name, or its architecture if the system does not state one."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         for line in cpuinfo.read_text(encoding="utf-8").splitlines():
@@ -48,16 +51,26 @@ def cpu_count() -> int:
 
 
 def lacking(mode: TimingMode, device_kind: str) -> str | None:
-    """Return what a mode of running a network lacks on this machine, with the remedy, if any."""
+    """Return what this machine lacks for a timing mode, with the remedy; None if nothing."""
     if device_kind != "cpu" or mode == "eager":
         return None
     if mode == "graph":
-        return "a CUDA graph needs a GPU; take compiled, or a machine that has one"
+        return "a CUDA graph needs a GPU; use mode compiled, or a machine with a GPU"
     # As torch.compile looks for it.
     compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
     if shutil.which(compiler) is not None:
         return None
-    return f"torch.compile needs a C++ compiler, and there is no {compiler}; install it or set CXX"
+    return f"torch.compile needs a C++ compiler, but {compiler} is missing; install it or set CXX"
+
+
+@contextlib.contextmanager
+def without_tf32_advice() -> Iterator[None]:
+    """Hide the advice of torch.compile to enable TF32, which is off on purpose."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", "TensorFloat32 tensor cores for float32 matrix multiplication", UserWarning
+        )
+        yield
 
 
 def _version(package: str) -> str | None:
@@ -75,7 +88,7 @@ def _nvidia_driver() -> str | None:
 
 
 def _commit() -> str | None:
-    """Return the commit of the current folder, `-dirty` behind it where files differ."""
+    """Return the commit of the current folder, with `-dirty` appended if files differ."""
     git = shutil.which("git")
     if git is None:
         return None

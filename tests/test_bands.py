@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from gmsearch.bands import drawn, evaluate_bands, evaluate_batches, metrics, versions
+from gmsearch.bands import calibration_batches, evaluate_bands, evaluate_batches, metrics, versions
 from gmsearch.data import load
 from gmsearch.errors import FieldError
 from gmsearch.evaluate import Scores
@@ -459,7 +459,7 @@ def test_statistics_are_estimated_on_each_version() -> None:
         training=training,
     )
 
-    batches = list(drawn(training))
+    batches = list(calibration_batches(training))
     assert [len(batch) for batch in batches] == [128, 128]
     mean, std = MEAN.view(1, 3, 1, 1), torch.tensor(STD).view(1, 3, 1, 1)
     names = ["raw", "nodc", *bands.metrics]

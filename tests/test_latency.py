@@ -22,10 +22,10 @@ from torch import nn
 from gmsearch.environment import lacking
 from gmsearch.errors import InputError
 from gmsearch.experiment import MODES, TIMED_DTYPES, TimingCondition, timed
-from gmsearch.latency import fold_batch_norm, machine, measure, measure_each
+from gmsearch.latency import fold_batch_norm, machine, time_model, time_models
 from gmsearch.latency.folding import deployed
 from gmsearch.latency.machine import Machine, foreign_share
-from gmsearch.latency.modes import Subject, exact
+from gmsearch.latency.modes import TimedModel, true_float32_inference
 from gmsearch.latency.protocol import _median_interval
 from gmsearch.metrics import TIMED_METRICS
 from gmsearch.models import build
@@ -165,7 +165,7 @@ def test_a_timing_says_what_it_measured_and_leaves_the_model_alone() -> None:
     """Median inside its interval, a positive ratio, blocks kept; mode and weights untouched."""
     model = tiny().train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    timing = measure(model, resolution=16, device="cpu", threads=1, batch_size=2)
+    timing = time_model(model, resolution=16, device="cpu", threads=1, batch_size=2)
     assert timing.low <= timing.latency_ms <= timing.high
     assert timing.ratio == pytest.approx(timing.latency_ms / timing.reference_ms)
     assert timing.throughput_ips == pytest.approx(2000 / timing.latency_ms)
@@ -193,7 +193,7 @@ def test_more_work_takes_longer_and_a_failure_stays_its_own() -> None:
 
     models = {"small": tiny(), "broken": Broken(), "large": tiny(widths=[96, 192], depths=[3, 3])}
     usual = TimingCondition()
-    found = measure_each(models, resolution=32, device="cpu", threads=1, conditions=[usual, usual])
+    found = time_models(models, resolution=32, device="cpu", threads=1, conditions=[usual, usual])
     assert [list(timings) for timings in found.values()] == [[usual]] * 3
     small, broken, large = (found[name][usual] for name in models)
     assert isinstance(broken, ValueError)
@@ -207,7 +207,7 @@ def test_a_neighbour_at_work_is_noticed() -> None:
     spin = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         time.sleep(0.2)
-        timing = measure(tiny(), resolution=16, device="cpu", threads=1)
+        timing = time_model(tiny(), resolution=16, device="cpu", threads=1)
     finally:
         spin.kill()
         spin.wait()
@@ -249,12 +249,16 @@ def test_other_names_are_no_timed_metrics(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("device", "mode", "said"),
-    [("cpu", "graph", "needs a GPU"), ("cuda:99", "eager", "GPUs here"), ("tpu", "eager", "tpu")],
+    [
+        ("cpu", "graph", "needs a GPU"),
+        ("cuda:99", "eager", r"torch finds \d GPUs; use cpu"),
+        ("tpu", "eager", "tpu"),
+    ],
 )
 def test_what_a_device_cannot_do_is_refused(device: str, mode: Any, said: str) -> None:
     """A CUDA graph on a CPU, a GPU that is not there, a device nobody knows: one line each."""
     with pytest.raises(InputError, match=said):
-        measure(tiny(), resolution=16, device=device, threads=1, mode=mode)
+        time_model(tiny(), resolution=16, device=device, threads=1, mode=mode)
 
 
 def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,9 +271,9 @@ def test_a_missing_compiler_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_bfloat16_is_what_it_says() -> None:
     """Weights and images are bfloat16, and the outputs near those of float32."""
-    with exact():
+    with true_float32_inference():
         one, other = (
-            Subject(
+            TimedModel(
                 tiny(),
                 resolution=16,
                 device=CPU,
@@ -289,7 +293,7 @@ def test_what_a_timing_sets_is_put_back() -> None:
     try:
         for usual in (False, True):
             torch.backends.cudnn.benchmark = usual
-            with exact():
+            with true_float32_inference():
                 assert torch.backends.cudnn.benchmark
                 assert {backend.fp32_precision for backend in backends} == {"ieee"}
             assert torch.backends.cudnn.benchmark == usual
@@ -303,13 +307,13 @@ def test_what_a_timing_sets_is_put_back() -> None:
 def test_compiled_networks_give_equal_outputs_wherever_their_weights_lie() -> None:
     """Compiled equals eager to 1e-5, compiled once: weights moved in memory compile nothing."""
     small = tiny(widths=[8], depths=[1])
-    with exact():
-        eager = Subject(small, resolution=16, device=CPU, condition=TimingCondition())
-        compiled = Subject(
+    with true_float32_inference():
+        eager = TimedModel(small, resolution=16, device=CPU, condition=TimingCondition())
+        compiled = TimedModel(
             small, resolution=16, device=CPU, condition=TimingCondition(mode="compiled")
         )
         before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
-        compiled.place()
+        compiled.relocate()
         torch.testing.assert_close(compiled.outputs(), eager.outputs(), atol=1e-5, rtol=1e-5)
     assert before > 0
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == before
@@ -372,7 +376,7 @@ def test_a_gpu_times_every_mode(dtype: Any) -> None:
     """Eager, compiled and graph give equal outputs, a memory, and clocks where NVML tells."""
     device = torch.device("cuda")
     conditions = [TimingCondition(mode=mode, batch_size=4, dtype=dtype) for mode in MODES]
-    found = measure_each(
+    found = time_models(
         {"": tiny()}, resolution=32, device="cuda", threads=1, conditions=conditions
     )[""]
     for timing in found.values():
@@ -382,11 +386,11 @@ def test_a_gpu_times_every_mode(dtype: Any) -> None:
         assert timing.peak_memory_mb > 0
         read = [values for name, values in timing.machine.items() if name != "throttled"]
         assert all(low <= high for low, high in read)
-    with exact():
+    with true_float32_inference():
         outputs = []
         for condition in conditions:
-            subject = Subject(tiny(), resolution=32, device=device, condition=condition)
-            subject.place()
+            subject = TimedModel(tiny(), resolution=32, device=device, condition=condition)
+            subject.relocate()
             outputs.append(subject.outputs().float().cpu())
     # Each mode may take other algorithms of cuDNN, which round otherwise.
     tolerance = 1e-4 if dtype == "float32" else 0.02

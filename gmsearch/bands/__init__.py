@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from gmsearch.bands.norms import drawn, drawn_rows
+from gmsearch.bands.norms import calibration_batches, calibration_rows
 from gmsearch.bands.scoring import evaluate_bands, evaluate_batches, metrics
 from gmsearch.bands.split import versions
 
-__all__ = ["drawn", "drawn_rows", "evaluate_bands", "evaluate_batches", "metrics", "versions"]
+__all__ = [
+    "calibration_batches",
+    "calibration_rows",
+    "evaluate_bands",
+    "evaluate_batches",
+    "metrics",
+    "versions",
+]

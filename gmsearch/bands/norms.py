@@ -1,8 +1,8 @@
-"""Batch-norm statistics of each version, re-estimated on training images of that version.
+"""Batch-norm statistics of each version of the images, re-estimated on training images.
 
-A network's statistics are those of whole images. Band images have others, so that a network may
-fail on them for its normalisation alone; with `bn: reestimate` every version but `raw` gets
-statistics of its own.
+A network's own statistics are those of whole images. Band images have others, so a network may
+fail on them because of its normalisation alone; with `bn: reestimate`, every version but `raw`
+gets statistics of its own.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 IMAGES = 1024
-"""How many training images the statistics are estimated on, or all where there are fewer."""
+"""Training images that statistics are estimated on; all of a smaller training split."""
 BATCH = 128
 
 _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 
-def drawn(images: Tensor) -> Iterator[Tensor]:
+def calibration_batches(images: Tensor) -> Iterator[Tensor]:
     """Yield the images that statistics are estimated on: uint8 (B, H, W, C).
 
     Args:
         images: uint8 (N, H, W, C), the training split in any order.
     """
-    for rows in drawn_rows(len(images)):
+    for rows in calibration_rows(len(images)):
         yield images[rows.to(images.device)]
 
 
-def drawn_rows(n: int) -> Iterator[Tensor]:
-    """Yield which of n images those are, in equal batches; always the same."""
+def calibration_rows(n: int) -> Iterator[Tensor]:
+    """Yield the indices of those images among n, int64 (B,), in equal batches; always the same."""
     size = min(BATCH, n)
     order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
     for rows in torch.split(order[:IMAGES], size):
@@ -41,9 +41,9 @@ def drawn_rows(n: int) -> Iterator[Tensor]:
 
 
 class Norms:
-    """The batch norms of a model that is in eval mode, and a set of statistics per version.
+    """Batch norms of a model in eval mode, and a set of statistics for each version.
 
-    A network without batch norm has nothing to estimate: its versions are as they are.
+    A network without batch norm has nothing to estimate; its versions are evaluated as they are.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -53,11 +53,11 @@ class Norms:
         self._sets: dict[str, list[dict[str, Tensor]]] = {}
 
     @contextlib.contextmanager
-    def learning(self, version: str) -> Iterator[None]:
-        """Let what the model is given meanwhile enter the version's statistics.
+    def estimating(self, version: str) -> Iterator[None]:
+        """Update the version's statistics from every batch the model sees inside.
 
         The layers normalise by their batch, and a statistic is the plain mean over the batches
-        (of unbiased variances), as torch.optim.swa_utils.update_bn makes it.
+        (of unbiased variances), as in torch.optim.swa_utils.update_bn.
         """
         if version not in self._sets:
             self._sets[version] = [
@@ -65,7 +65,7 @@ class Norms:
                 for layer in self._layers
             ]
         momenta = [layer.momentum for layer in self._layers]
-        with self.of(version):
+        with self.using(version):
             try:
                 for layer in self._layers:
                     layer.momentum = None
@@ -77,20 +77,20 @@ class Norms:
                     layer.training = False
 
     @contextlib.contextmanager
-    def of(self, version: str) -> Iterator[None]:
-        """Put the version's statistics in place, where it has any; the kept ones afterwards."""
+    def using(self, version: str) -> Iterator[None]:
+        """Use the version's statistics, if it has any, inside; restore the model's afterwards."""
         statistics = self._sets.get(version)
         if statistics is None:
             yield
             return
-        kept = [{name: getattr(layer, name) for name in _BUFFERS} for layer in self._layers]
+        own = [{name: getattr(layer, name) for name in _BUFFERS} for layer in self._layers]
         try:
             self._put(statistics)
             yield
         finally:
-            self._put(kept)
+            self._put(own)
 
     def _put(self, statistics: list[dict[str, Tensor]]) -> None:
-        for layer, own in zip(self._layers, statistics, strict=True):
-            for name, tensor in own.items():
+        for layer, buffers in zip(self._layers, statistics, strict=True):
+            for name, tensor in buffers.items():
                 setattr(layer, name, tensor)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from gmsearch.bands.norms import Norms, drawn
+from gmsearch.bands.norms import Norms, calibration_batches
 from gmsearch.bands.split import versions
 from gmsearch.evaluate import MetricFunction, Scores, Tally
 from gmsearch.experiment import Bands
@@ -35,17 +35,17 @@ def evaluate_bands(
     """Score a model on every version of images in memory; see `evaluate_batches`.
 
     Args:
-        model: As there.
+        model: maps float32 (N, C, H, W) to logits (N, K); on `device`.
         images: uint8 (N, H, W, C), on any device.
         labels: int64 (N,).
-        bands: As there.
-        mean: As there.
-        std: As there.
-        device: As there.
-        batch_size: Images per forward pass; fewer on a CPU where that is faster.
-        training: uint8 (N, H, W, C), the training split, of which `norms.drawn` takes a part.
-        only: As there.
-        extra: As there.
+        bands: the versions besides `raw` and `nodc`.
+        mean: mean pixel of the data set, per channel, in 0..1.
+        std: standard deviation of its pixels, per channel.
+        device: the device of the model.
+        batch_size: images per forward pass; fewer on a CPU where that is faster.
+        training: uint8 (N, H, W, C), the training split, for `bn: reestimate`.
+        only: names of the versions to evaluate; None for all.
+        extra: further metrics by name, evaluated on every version.
     """
     batch_size = min(batch_size, _room(images, torch.device(device)))
     return evaluate_batches(
@@ -55,7 +55,7 @@ def evaluate_bands(
         mean=mean,
         std=std,
         device=device,
-        training=None if training is None else drawn(training),
+        training=None if training is None else calibration_batches(training),
         only=only,
         extra=extra,
     )
@@ -75,40 +75,40 @@ def evaluate_batches(
 ) -> dict[str, Scores]:
     """Score a model on every version of the images, in one pass over them.
 
-    The model runs in eval mode and float32; its modes and statistics are as before afterwards.
-    Every version is normalised as (x - mean) / std after the split.
+    The model runs in eval mode and true float32 (TF32 off); its modes and statistics are restored
+    afterwards. Every version is normalised as (x - mean) / std after the split.
 
     Args:
-        model: Takes (N, C, H, W), gives logits (N, K); on `device`.
-        batches: uint8 (B, H, W, C) and int64 (B,), of any sizes, on any device; those that are
-            larger than is good for the device are taken in parts.
-        bands: Which versions, besides `raw` and `nodc`, and whether their batch-norm statistics
-            are kept or estimated again.
-        mean: Mean pixel of the data set, per channel, 0..1.
-        std: Standard deviation of its pixels.
-        device: Where the model is.
+        model: maps float32 (N, C, H, W) to logits (N, K); on `device`.
+        batches: uint8 (B, H, W, C) and int64 (B,), of any sizes, on any device; large ones are
+            split where that is faster.
+        bands: the versions besides `raw` and `nodc`, and whether their batch-norm statistics are
+            kept or re-estimated.
+        mean: mean pixel of the data set, per channel, in 0..1.
+        std: standard deviation of its pixels, per channel.
+        device: the device of the model.
         training: uint8 (B, H, W, C), equal batches of training images, for `bn: reestimate`.
-        only: The names of the versions that are wanted; all where it is None.
-        extra: Metrics by name that are evaluated on every version as well.
+        only: names of the versions to evaluate; None for all.
+        extra: further metrics by name, evaluated on every version.
 
     Returns:
         Scores by version, `raw` first.
 
     Raises:
-        FieldError: For radii outside the images' frequencies.
-        ValueError: Where there is no image, or no training images to estimate statistics on.
+        FieldError: for radii outside the images' frequencies.
+        ValueError: where there is no image, or no training image to estimate statistics on.
     """
     device = torch.device(device)
     normal = _Normal(bands, mean, std, device, only)
     tallies: dict[str, Tally] = {}
-    with _measuring(model, device):
+    with _true_float32_evaluation(model, device):
         norms = Norms(model)
         if bands.bn == "reestimate":
             _estimate(model, norms, normal, training)
         for images, labels in _parts(batches, device):
             targets = labels.to(device)
             for name, version in normal.versions(images):
-                with norms.of(name):
+                with norms.using(name):
                     tallies.setdefault(name, Tally(extra)).add(model(version), targets)
         if not tallies:
             raise ValueError("there are no images to evaluate on")
@@ -124,12 +124,12 @@ def _estimate(
     for images in training:
         for name, version in normal.versions(images):
             if name != "raw":
-                with norms.learning(name):
+                with norms.estimating(name):
                     model(version)
 
 
 def _room(images: Tensor, device: torch.device) -> int:
-    """Return how many of such images are best taken at once."""
+    """Return the number of such images that is fastest in one forward pass."""
     if device.type != "cpu" or len(images) == 0:
         return max(1, len(images))
     return max(1, _CPU_BATCH // images[0].numel())
@@ -138,7 +138,7 @@ def _room(images: Tensor, device: torch.device) -> int:
 def _parts(
     batches: Iterable[tuple[Tensor, Tensor]], device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Cut batches into equal parts that a CPU has room for in its cache."""
+    """Yield batches in equal parts that fit in the cache of a CPU."""
     for images, labels in batches:
         parts = -(-len(images) // _room(images, device))
         if parts:
@@ -147,7 +147,7 @@ def _parts(
 
 
 class _Normal:
-    """The versions of batches as a model takes them: normalised, channels_last, float32."""
+    """Versions of batches as the model's input: normalised, channels_last, float32."""
 
     def __init__(
         self,
@@ -167,12 +167,12 @@ class _Normal:
     def versions(self, images: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Yield the wanted versions of uint8 (B, H, W, C) as (B, C, H, W), by name.
 
-        Each lies where the one before it lay.
+        All share one buffer: a version is overwritten by the next.
         """
         batch = images.to(self._mean.device).permute(0, 3, 1, 2)
         pixels = batch.to(torch.float32, memory_format=torch.contiguous_format)
         pixels /= 255
-        # Memory that is fresh for every version costs more than the sums.
+        # Fresh memory for every version would cost more than the arithmetic.
         scaled = torch.empty_like(pixels)
         normal = torch.empty_like(pixels, memory_format=torch.channels_last)
         for name, version in versions(pixels, self._bands, self._mean):
@@ -184,10 +184,10 @@ class _Normal:
 
 
 @contextlib.contextmanager
-def _measuring(model: nn.Module, device: torch.device) -> Iterator[None]:
-    """Eval mode, no gradients, float32 all through; puts back what was before."""
+def _true_float32_evaluation(model: nn.Module, device: torch.device) -> Iterator[None]:
+    """Evaluate in eval mode, without gradients, in true float32; restores all of it."""
     modes = [(module, module.training) for module in model.modules()]
-    # Convolutions on a GPU round to TF32 unless told otherwise.
+    # Convolutions on a GPU use TF32 by default.
     convolution = torch.backends.cudnn.conv  # type: ignore[attr-defined] # made when torch loads
     backends = (convolution, torch.backends.cuda.matmul)
     precisions = [backend.fp32_precision for backend in backends]

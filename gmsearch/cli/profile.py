@@ -261,11 +261,11 @@ def _time(
     from rich.live import Live
     from rich.text import Text
 
-    from gmsearch.latency import measure_each, usual_device
+    from gmsearch.latency import time_models, usual_device
 
     # Refreshed only between blocks: a drawing thread would take its share of the machine.
     with Live(console=console, auto_refresh=False, transient=True) as live:
-        measured = measure_each(
+        measured = time_models(
             models,
             resolution=resolution,
             device=request.device or usual_device(),

@@ -181,17 +181,17 @@ def _decoded(
     loader = DataLoader(
         _Images(listing, transform),
         batch_sampler=batches,
-        collate_fn=_together,
+        collate_fn=_collate,
         num_workers=workers,
         pin_memory=pinned,
         generator=torch.Generator(),  # not the global one, which belongs to the network
-        multiprocessing_context=_server() if workers else None,
-        worker_init_fn=_end_together,
+        multiprocessing_context=_forkserver() if workers else None,
+        worker_init_fn=_exit_with_parent,
     )
     iterator = iter(loader)
     try:
         for _ in batches:
-            with _kept_streams() if workers == 0 else contextlib.nullcontext():
+            with _preserved_rng_state() if workers == 0 else contextlib.nullcontext():
                 decoded = _next(iterator)
             if isinstance(decoded, DataError):
                 raise decoded
@@ -234,7 +234,7 @@ class _Images(torch.utils.data.Dataset[Any]):
         return np.asarray(self._transform(image)), int(self._labels[row])
 
 
-def _together(samples: list[tuple[np.ndarray, int] | DataError]) -> Any:
+def _collate(samples: list[tuple[np.ndarray, int] | DataError]) -> Any:
     for sample in samples:
         if isinstance(sample, DataError):
             return sample
@@ -243,7 +243,7 @@ def _together(samples: list[tuple[np.ndarray, int] | DataError]) -> Any:
 
 
 @contextlib.contextmanager
-def _kept_streams() -> Iterator[None]:
+def _preserved_rng_state() -> Iterator[None]:
     """Put the global generators back, so that decoding here or elsewhere makes no difference."""
     python, torch_ = random.getstate(), torch.get_rng_state()
     numpy = np.random.get_state()  # noqa: NPY002 - timm's transforms draw from it
@@ -255,7 +255,7 @@ def _kept_streams() -> Iterator[None]:
         torch.set_rng_state(torch_)
 
 
-def _end_together(_worker: int) -> None:
+def _exit_with_parent(_worker: int) -> None:
     """End this process when the one it decodes for ends, however that is.
 
     torch watches the parent, which is the server here, and the server waits for its children.
@@ -270,7 +270,7 @@ def _await_end(trial: Any) -> None:
     os._exit(1)
 
 
-def _server() -> Any:
+def _forkserver() -> Any:
     """Return what starts processes: copies of a server that has loaded this, and no thread.
 
     A plain fork would copy whatever locks the threads of torch, Ray or CUDA hold.

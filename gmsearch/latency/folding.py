@@ -1,4 +1,4 @@
-"""Networks as they are deployed: re-parameterised branches, batch norms folded away."""
+"""Networks as they are deployed: branches re-parameterised, batch norms folded."""
 
 from __future__ import annotations
 
@@ -16,41 +16,40 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-# What computes with its weight as it is; a subclass may standardise or mix weights first.
+# Types that use their weight unchanged; a subclass may standardise or mix weights first.
 _CONVOLUTIONS = (nn.Conv2d, Conv2dSame)
 _NORMS = (nn.BatchNorm2d, BatchNormAct2d)
 
 
 def deployed(model: nn.Module, image: Tensor) -> tuple[nn.Module, int]:
-    """Return a copy in eval mode, made for inference, and how many batch norms it is rid of.
+    """Return a copy for inference in eval mode, and how many batch norms were removed.
 
     Networks of timm that train with parallel branches are re-parameterised to one, as their
     authors time them; then batch norms are folded, see `fold_batch_norm`.
 
     Args:
-        model: On the CPU; left as it is.
-
-        image: float32 (N, C, H, W) that the model takes.
+        model: a network on the CPU; not modified.
+        image: float32 (N, C, H, W), an input of the model.
     """
-    subject = reparameterize_model(copy.deepcopy(model).eval(), inplace=True)
-    fold_batch_norm(subject, image)
-    return subject, _batch_norms(model) - _batch_norms(subject)
+    inference = reparameterize_model(copy.deepcopy(model).eval(), inplace=True)
+    fold_batch_norm(inference, image)
+    return inference, _batch_norms(model) - _batch_norms(inference)
 
 
 def fold_batch_norm(model: nn.Module, image: Tensor) -> int:
     """Fold, in place, each batch norm into the convolution whose output it reads.
 
-    What reads what is seen by running the model once, whatever its modules are called. A batch
-    norm stays where its convolution's output has another reader, where either runs more than
-    once, or where there is nothing to fold: no convolution before it, no running statistics.
+    Which module reads which output is observed by running the model once, independently of module
+    names. A batch norm is kept where its convolution's output has another reader, where either
+    runs more than once, or where there is nothing to fold: no convolution before it, or no
+    running statistics.
 
     Args:
-        model: In eval mode; gives the same outputs afterwards.
-
-        image: float32 (N, C, H, W) that the model takes.
+        model: a network in eval mode; its outputs do not change.
+        image: float32 (N, C, H, W), an input of the model.
 
     Returns:
-        How many were folded.
+        The number of folded batch norms.
     """
     pairs = _pairs(model, image)
     names = {module: name for name, module in model.named_modules()}
@@ -62,15 +61,15 @@ def fold_batch_norm(model: nn.Module, image: Tensor) -> int:
 
 
 def _pairs(model: nn.Module, image: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNorm2d]]:
-    """Return the convolutions that only a batch norm reads, each with it."""
+    """Return pairs of a convolution and the batch norm that alone reads its output."""
     written: dict[int, tuple[nn.Conv2d, Tensor]] = {}
-    found: list[tuple[int, nn.Conv2d, nn.BatchNorm2d]] = []
+    pairs: list[tuple[int, nn.Conv2d, nn.BatchNorm2d]] = []
     runs: Counter[nn.Module] = Counter()
 
     def after(conv: nn.Module, _: Any, output: Tensor) -> None:
         assert isinstance(conv, nn.Conv2d)
         runs[conv] += 1
-        # Kept alive, so that no later tensor takes its id; what is counted for an earlier is void.
+        # Kept alive so that no later tensor takes its id; resets the count of an earlier tensor.
         written[id(output)] = conv, output
         readers.count[id(output)] = 0
 
@@ -78,7 +77,7 @@ def _pairs(model: nn.Module, image: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNor
         assert isinstance(norm, nn.BatchNorm2d)
         runs[norm] += 1
         if id(inputs[0]) in written:
-            found.append((id(inputs[0]), written[id(inputs[0])][0], norm))
+            pairs.append((id(inputs[0]), written[id(inputs[0])][0], norm))
 
     readers = _Readers()
     hooks = [m.register_forward_hook(after) for m in model.modules() if type(m) in _CONVOLUTIONS]
@@ -92,7 +91,7 @@ def _pairs(model: nn.Module, image: Tensor) -> list[tuple[nn.Conv2d, nn.BatchNor
     readers.count.update(id(leaf) for leaf in tree_leaves(outputs))
     return [
         (conv, norm)
-        for key, conv, norm in found
+        for key, conv, norm in pairs
         if runs[conv] == runs[norm] == 1 and readers.count[key] == 1
     ]
 
@@ -126,8 +125,8 @@ def _batch_norms(model: nn.Module) -> int:
 
 
 def relocate(model: nn.Module) -> None:
-    """Move every parameter and buffer to another place in memory, values and strides kept."""
+    """Move every parameter and buffer to another place in memory, keeping values and strides."""
     tensors = list(itertools.chain(model.parameters(), model.buffers()))
-    fresh = [tensor.detach().clone() for tensor in tensors]  # all at once: none takes an old place
+    fresh = [tensor.detach().clone() for tensor in tensors]  # all at once: none reuses a place
     for tensor, moved in zip(tensors, fresh, strict=True):
         tensor.data = moved

@@ -1,6 +1,6 @@
-"""The machine meanwhile: other processes at work, clocks and temperature of a GPU.
+"""State of the machine while timing: load of other processes, clocks and temperature of a GPU.
 
-What cannot be read is absent, never zero.
+Values that cannot be read are absent, never zero.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from gmsearch.environment import cpu_name
 Range = tuple[float, float]
 """Smallest and largest value read."""
 
-# Bits of NVML's reasons to clock down that say the device was held back, not that it was idle.
+# NVML's reasons to clock down that mean throttling rather than idleness.
 _THROTTLES = {
     0x04: "power cap",
     0x08: "hardware slowdown",
@@ -30,7 +30,7 @@ _THROTTLES = {
 
 
 class Machine:
-    """What was seen of one device and its neighbours over all the times it was watched."""
+    """Readings of one device and of other processes, over all the times it was watched."""
 
     def __init__(self, device: torch.device) -> None:
         self._foreign_seconds = 0.0
@@ -42,7 +42,7 @@ class Machine:
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
-        """Watch what happens inside."""
+        """Record load, clocks and temperature inside."""
         before, own, start = psutil.cpu_times(), os.times(), time.perf_counter()
         since = time.time_ns() // 1000
         yield
@@ -54,7 +54,7 @@ class Machine:
             self._read_gpu(since)
 
     def _read_gpu(self, since: int) -> None:
-        """Ask NVML while the device is still warm; what it cannot tell is left out."""
+        """Read NVML while the device is still warm; skip what it does not support."""
         import pynvml
 
         handle = self._handle
@@ -81,28 +81,28 @@ class Machine:
 
     @property
     def foreign_load(self) -> float:
-        """Mean number of cores that other processes kept busy."""
+        """Mean number of cores kept busy by other processes."""
         return max(0.0, self._foreign_seconds / self._seconds) if self._seconds else 0.0
 
     @property
     def state(self) -> dict[str, Any]:
-        """Clocks, temperature and reasons to clock down, as read; empty where nothing was."""
-        found: dict[str, Any] = {name: list(values) for name, values in self._read.items()}
+        """Ranges of clocks and temperature, and reasons for throttling; empty without NVML."""
+        state: dict[str, Any] = {name: list(values) for name, values in self._read.items()}
         if self._throttles:
-            found["throttled"] = sorted(self._throttles)
-        return found
+            state["throttled"] = sorted(self._throttles)
+        return state
 
     @property
     def foreign_gpu_share(self) -> float | None:
-        """Share of the GPU's time that others used, at most; None where it is not known."""
+        """Largest share of the GPU's time used by other processes; None if unknown."""
         return max(self._foreign_shares, default=None)
 
 
 def foreign_share(used: list[tuple[int, int]]) -> float:
-    """Return the share of a GPU used by others, from (process id, percent) samples.
+    """Return the share of a GPU used by other processes, from (process id, percent) samples.
 
-    In a container NVML tells the ids of the host, under which we do not know ourselves: then the
-    busiest process is taken for this one, which does nothing but keep the GPU busy.
+    In a container NVML reports ids of the host, among which this process's own is not. The busiest
+    process is then taken to be this one, since it keeps the GPU busy while timing.
     """
     percents: dict[int, int] = {}
     for pid, percent in used:
@@ -121,12 +121,12 @@ def device_name(device: torch.device) -> str:
 
 
 def _handle(device: torch.device) -> Any:
-    """Return NVML's handle of a CUDA device; None where there is none."""
+    """Return NVML's handle of a CUDA device; None if there is none."""
     if device.type != "cuda":
         return None
     try:
         import pynvml
-    except ImportError:  # the measuring core goes without it
+    except ImportError:  # optional for the measuring core
         return None
     with contextlib.suppress(pynvml.NVMLError):
         pynvml.nvmlInit()

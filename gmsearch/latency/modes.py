@@ -1,4 +1,4 @@
-"""A network made ready to be run again and again, in one of the modes."""
+"""Networks prepared for repeated runs: eager, compiled, or as a CUDA graph."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gmsearch.environment import lacking
+from gmsearch.environment import lacking, without_tf32_advice
 from gmsearch.errors import InputError
 from gmsearch.experiment import TimingCondition
 from gmsearch.latency.folding import deployed, relocate
@@ -20,36 +20,34 @@ _GRAPH_WARMUP = 3  # runs before the capture of a CUDA graph, as PyTorch asks fo
 
 
 def usual_device() -> str:
-    """Return a GPU where torch finds one, else the CPU."""
+    """Return `cuda` if torch finds a GPU, else `cpu`."""
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def require(condition: TimingCondition, device: str) -> None:
-    """Raise InputError for what `device`, or what is installed here, cannot time."""
+def require_condition(condition: TimingCondition, device: str) -> None:
+    """Raise InputError where this device or installation cannot time under a condition."""
     try:
         kind = torch.device(device).type
     except RuntimeError:
         kind = device
     if kind not in ("cpu", "cuda"):
-        raise InputError(f"device {device!r}: not known here; take cpu, cuda or cuda:N")
+        raise InputError(f"device: expected cpu, cuda or cuda:N, got {device!r}")
     if kind == "cuda" and (torch.device(device).index or 0) >= torch.cuda.device_count():
-        raise InputError(
-            f"device {device}: torch finds {torch.cuda.device_count()} GPUs here; take cpu"
-        )
+        raise InputError(f"device {device}: torch finds {torch.cuda.device_count()} GPUs; use cpu")
     missing = lacking(condition.mode, kind)
     if missing is not None:
         raise InputError(f"mode {condition.mode}: {missing}")
 
 
 @contextlib.contextmanager
-def exact() -> Iterator[None]:
-    """Inference without autocast, float32 being true float32; puts back what was before.
+def true_float32_inference() -> Iterator[None]:
+    """Run inference without autocast and with TF32 off; restores the settings afterwards.
 
-    cuDNN tries its algorithms for the one shape of batch there is, as in a trial: a time does not
+    cuDNN benchmarks its algorithms for the one batch shape, as in a trial, so that a time does not
     depend on what this process did before.
     """
     tried = torch.backends.cudnn.benchmark
-    # Convolutions on a GPU round to TF32 unless told otherwise.
+    # Convolutions on a GPU use TF32 by default.
     convolution = torch.backends.cudnn.conv  # type: ignore[attr-defined] # made when torch loads
     backends = (convolution, torch.backends.cuda.matmul)
     precisions = [backend.fp32_precision for backend in backends]
@@ -65,8 +63,8 @@ def exact() -> Iterator[None]:
         torch.backends.cudnn.benchmark = tried
 
 
-class Subject:
-    """One network, deployed on one device under one condition."""
+class TimedModel:
+    """A network deployed on one device under one timing condition."""
 
     def __init__(
         self,
@@ -89,24 +87,25 @@ class Subject:
         self._run: Callable[[], Any] = self._eager
         if condition.mode == "compiled":
             self._run = _compiled(self._model, self._images)
-            self._run()  # compiles, which is no part of a warm-up
+            with without_tf32_advice():
+                self._run()  # compiles, which is not part of the warm-up
         self.peak_memory_mb = self._peak(before)
 
     def _eager(self) -> Any:
         return self._model(self._images)
 
-    def place(self) -> None:
-        """Move the weights to another place in memory, and capture the graph anew if it is one.
+    def relocate(self) -> None:
+        """Move the weights to another place in memory, and capture a CUDA graph anew.
 
-        Where a copy lies moves its time by more than its blocks differ.
+        The place of the weights changes a time by more than its blocks differ.
         """
         relocate(self._model)
         if self._mode == "graph":
-            self._run = self._eager  # lets go of the graph before, and of its memory
+            self._run = self._eager  # releases the previous graph and its memory
             self._run = _captured(self._eager, self._device)
 
     def __call__(self) -> float:
-        """Run once, images and weights on the device; return milliseconds."""
+        """Run once and return milliseconds; images and weights are on the device."""
         self._wait()
         start = time.perf_counter()
         self._run()
@@ -114,7 +113,7 @@ class Subject:
         return (time.perf_counter() - start) * 1e3
 
     def outputs(self) -> Tensor:
-        """Return what the network, as deployed, makes of its images; (batch_size, classes)."""
+        """Return the logits of the deployed network: (batch_size, classes)."""
         logits: Tensor = self._run()
         return logits
 
@@ -123,9 +122,9 @@ class Subject:
             torch.cuda.synchronize(self._device)
 
     def _peak(self, before: int) -> float | None:
-        """Return the most that one run holds, weights included, in 10^6 bytes; on a GPU alone.
+        """Return the peak memory of one run, weights included, in 10^6 bytes; None on a CPU.
 
-        A graph, not yet captured here, keeps what its operators hold one by one.
+        For mode graph it is measured eagerly, before the capture.
         """
         if self._device.type != "cuda":
             return None
@@ -138,19 +137,19 @@ class Subject:
 
 
 def _compiled(model: nn.Module, images: Tensor) -> Callable[[], Any]:
-    """Compile `model` apart from all others: torch gives up on code it compiled a few times."""
+    """Compile `model` separately: torch gives up on a function it has compiled a few times."""
 
     def run() -> Any:
         return model(images)
 
-    # torch.compile keeps what it made by code object, and all closures of `run` share theirs.
+    # torch.compile caches by code object, which all closures of `run` share.
     own = types.FunctionType(run.__code__.replace(), run.__globals__, "run", None, run.__closure__)
     compiled: Callable[[], Any] = torch.compile(own)
     return compiled
 
 
 def _captured(run: Callable[[], Any], device: torch.device) -> Callable[[], Any]:
-    """Return the replay of a CUDA graph of `run`; its answer lies where the capture put it."""
+    """Return a replay of a CUDA graph of `run`; its output stays in the captured buffer."""
     stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call] # torch's
     stream.wait_stream(torch.cuda.current_stream(device))
     with torch.cuda.stream(stream):
@@ -159,10 +158,10 @@ def _captured(run: Callable[[], Any], device: torch.device) -> Callable[[], Any]
     torch.cuda.current_stream(device).wait_stream(stream)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.device(device), torch.cuda.graph(graph):
-        answer = run()
+        output = run()
 
     def replay() -> Any:
         graph.replay()
-        return answer
+        return output
 
     return replay

@@ -1,12 +1,12 @@
-"""The protocol: warm-up, blocks of runs beside a reference, repeats at fresh places in memory.
+"""Timing protocol: warm-up, blocks of runs interleaved with a reference, repeats.
 
 Networks are in evaluation mode, re-parameterised, batch norm folded, channels_last; images and
 weights lie on the device. Each is warmed up until the median of its last runs is stable; then
 blocks of runs, every block followed by one of a reference network, so that both see the same
-machine. All of that is repeated with the weights of both at other places in memory, since where
-they lie moves a time by more than its blocks differ; the interval is over these repeats. Several
-networks take turns repeat by repeat, so that a machine that slows down does so for all of them.
-It does not see to it that nothing else runs: the caller does. It reports what it noticed.
+machine. All of this is repeated with the weights of both at other places in memory, because the
+place changes a time by more than its blocks differ; the interval is over these repeats. Several
+networks take turns repeat by repeat, so that a machine that slows down affects all of them.
+The caller must ensure that nothing else runs; disturbances are detected and reported.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from torch import nn
 
 from gmsearch.experiment import TimedDtype, TimingCondition, TimingMode
 from gmsearch.latency.machine import Machine, device_name
-from gmsearch.latency.modes import Subject, exact, require
+from gmsearch.latency.modes import TimedModel, require_condition, true_float32_inference
 
 REFERENCE = "mobilenetv3_small_100"
 """The timm model timed beside every candidate, with random weights and 1000 classes."""
@@ -57,32 +57,31 @@ class Timing:
     throughput_ips: float
     """Images per second at that latency."""
     peak_memory_mb: float | None
-    """The most that one run holds on a GPU, weights included, in 10^6 bytes; None on a CPU."""
+    """Peak memory of one run on a GPU, weights included, in 10^6 bytes; None on a CPU."""
     reference_ms: float
     ratio: float
     """latency_ms / reference_ms, both of the same interleaved run."""
     drift: float
     """Relative change of the reference from the first to the second half of its blocks."""
     foreign_load: float
-    """Cores kept busy by other processes meanwhile."""
+    """Cores kept busy by other processes while timing."""
     foreign_gpu_share: float | None
-    """Share of the GPU used by other processes; None on a CPU, or where NVML does not tell."""
+    """Share of the GPU used by other processes; None on a CPU, or if NVML does not report it."""
     machine: Mapping[str, Any]
-    """Smallest and largest clocks and temperature of the GPU; empty where NVML does not tell."""
+    """Smallest and largest clocks and temperature of the GPU; empty without NVML."""
     blocks_ms: tuple[tuple[float, ...], ...]
     """Median of every block, by repeat."""
     reference_blocks_ms: tuple[tuple[float, ...], ...]
     protocol: Mapping[str, Any]
-    """How it was measured, apart from the condition."""
+    """Settings of the measurement other than the condition."""
 
     def metrics(self) -> dict[str, float]:
-        """Return the numbers under the names that say the condition.
+        """Return the values by metric name, including the condition.
 
-        `.low` and `.high` behind a name are the ends of its interval. What was not measured is
-        absent.
+        `.low` and `.high` mark the ends of an interval. What was not measured is absent.
         """
         images = self.condition.batch_size * 1e3
-        found = {
+        values = {
             "latency_ms": self.latency_ms,
             "throughput_ips": self.throughput_ips,
             "peak_memory_mb": self.peak_memory_mb,
@@ -92,7 +91,7 @@ class Timing:
             "foreign_load": self.foreign_load,
             "foreign_gpu_share": self.foreign_gpu_share,
         }
-        named = {self.condition.name(k): value for k, value in found.items() if value is not None}
+        named = {self.condition.name(k): value for k, value in values.items() if value is not None}
         for name, low, high in (
             ("latency_ms", self.low, self.high),
             ("throughput_ips", images / self.high, images / self.low),
@@ -103,27 +102,27 @@ class Timing:
 
     @property
     def disturbances(self) -> tuple[str, ...]:
-        """What may have moved the numbers; empty where nothing was noticed."""
-        found = []
+        """Disturbances that were noticed while timing, in words."""
+        notes = []
         if abs(self.drift) > _DRIFT:
-            found.append(f"drift {self.drift:+.0%}")
+            notes.append(f"drift {self.drift:+.0%}")
         if self.foreign_load > _FOREIGN_LOAD:
-            found.append(f"load {self.foreign_load:.1f}")
+            notes.append(f"load {self.foreign_load:.1f}")
         if (self.foreign_gpu_share or 0) > _FOREIGN_GPU_SHARE:
-            found.append(f"GPU shared {self.foreign_gpu_share:.0%}")
-        return (*found, *(f"throttled: {reason}" for reason in self.machine.get("throttled", ())))
+            notes.append(f"GPU shared {self.foreign_gpu_share:.0%}")
+        return (*notes, *(f"throttled: {reason}" for reason in self.machine.get("throttled", ())))
 
     @property
     def disturbed(self) -> bool:
-        """Whether the reference drifted, another process was at work, or the GPU was held back."""
+        """Whether the reference drifted, other processes ran, or the GPU was throttled."""
         return bool(self.disturbances)
 
 
-Measured = dict[str, dict[TimingCondition, Timing | Exception]]
-"""By name and condition: the timing, or what was raised instead."""
+Timings = dict[str, dict[TimingCondition, Timing | Exception]]
+"""Timing, or the exception raised instead, by name and condition."""
 
 
-def measure(
+def time_model(
     model: nn.Module,
     *,
     resolution: int,
@@ -135,37 +134,33 @@ def measure(
 ) -> Timing:
     """Time one network under one condition.
 
-    The model is copied, deployed and moved; the one given stays as it is. The number of threads
-    is that of the process afterwards too.
+    The model is copied, deployed and moved; the original is unchanged. The process keeps the
+    number of threads afterwards.
 
     Args:
-        model: On the CPU.
-
-        resolution: Height and width of the random images, in pixels.
-
-        device: A torch device string.
-
-        threads: Of the CPU, for operators.
-
-        batch_size: Images at once.
-
+        model: a network on the CPU that takes (N, 3, resolution, resolution).
+        resolution: height and width of the random images, in pixels.
+        device: a torch device string.
+        threads: CPU threads per operator.
+        batch_size: images per forward pass.
         mode: `eager`, `compiled` by torch.compile, or `graph`, a CUDA graph.
-
-        dtype: Of weights and images.
+        dtype: precision of weights and images.
 
     Raises:
         InputError: where `device` cannot run in that mode.
+        FieldError: for a batch size, mode or dtype outside its limits.
     """
-    wanted = TimingCondition(batch_size=batch_size, mode=mode, dtype=dtype)
-    found = measure_each(
-        {"": model}, resolution=resolution, device=device, threads=threads, conditions=[wanted]
-    )[""][wanted]
-    if isinstance(found, Exception):
-        raise found
-    return found
+    condition = TimingCondition(batch_size=batch_size, mode=mode, dtype=dtype)
+    timings = time_models(
+        {"": model}, resolution=resolution, device=device, threads=threads, conditions=[condition]
+    )
+    timing = timings[""][condition]
+    if isinstance(timing, Exception):
+        raise timing
+    return timing
 
 
-def measure_each(
+def time_models(
     models: Mapping[str, nn.Module],
     *,
     resolution: int,
@@ -173,34 +168,41 @@ def measure_each(
     threads: int,
     conditions: Iterable[TimingCondition],
     watch: Callable[[str], None] = lambda _: None,
-) -> Measured:
-    """Time several networks under each condition, taking turns; see `measure`.
+) -> Timings:
+    """Time several networks under each condition, taking turns.
 
-    What a network raises stands in its place; the others are timed nevertheless. `watch` is told
-    what is being done.
+    An exception of one network is returned in place of its timing; the others are still timed.
+
+    Args:
+        models: networks on the CPU, by name; see `time_model`.
+        resolution: height and width of the random images, in pixels.
+        device: a torch device string.
+        threads: CPU threads per operator.
+        conditions: conditions to time under; repeated ones are timed once.
+        watch: called with a description of each step.
 
     Raises:
         InputError: where `device` cannot run in one of the modes.
     """
-    wanted = list(dict.fromkeys(conditions))
-    for condition in wanted:
-        require(condition, device)
+    distinct = list(dict.fromkeys(conditions))
+    for condition in distinct:
+        require_condition(condition, device)
     torch.set_num_threads(threads)
-    found: Measured = {name: {} for name in models}
-    for condition in wanted:
-        with exact():
+    timings: Timings = {name: {} for name in models}
+    for condition in distinct:
+        with true_float32_inference():
             rounds = _Rounds(models, resolution, torch.device(device), condition)
             for repeat in range(_REPEATS):
                 for name in rounds.left:
                     watch(f"{name}{condition}, round {repeat + 1} of {_REPEATS}")
                     rounds.run(name)
         for name in models:
-            found[name][condition] = rounds.result(name, threads)
-    return found
+            timings[name][condition] = rounds.result(name, threads)
+    return timings
 
 
 class _Rounds:
-    """Several networks under one condition, their blocks and their failures so far."""
+    """Several networks under one condition: their blocks and failures so far."""
 
     def __init__(
         self,
@@ -213,33 +215,33 @@ class _Rounds:
         self._resolution = resolution
         self._condition = condition
         self._failed: dict[str, Exception] = {}
-        self._subjects: dict[str, Subject] = {}
+        self._models: dict[str, TimedModel] = {}
         self._blocks: dict[str, tuple[Blocks, Blocks]] = {name: ([], []) for name in models}
         self._machines = {name: Machine(device) for name in models}
-        self._reference = self._subject(timm.create_model(REFERENCE, pretrained=False))
+        self._reference = self._deployed(timm.create_model(REFERENCE, pretrained=False))
         for name, model in models.items():
             try:
-                self._subjects[name] = self._subject(model)
+                self._models[name] = self._deployed(model)
             except Exception as error:  # noqa: BLE001 - any network may fail in its own way
                 self._failed[name] = error.with_traceback(None)  # which holds tensors
 
-    def _subject(self, model: nn.Module) -> Subject:
-        return Subject(
+    def _deployed(self, model: nn.Module) -> TimedModel:
+        return TimedModel(
             model, resolution=self._resolution, device=self._device, condition=self._condition
         )
 
     @property
     def left(self) -> list[str]:
-        """The networks that have not failed."""
-        return [name for name in self._subjects if name not in self._failed]
+        """Names of the networks that have not failed."""
+        return [name for name in self._models if name not in self._failed]
 
     def run(self, name: str) -> None:
-        """Time one repeat of one network beside the reference."""
-        subject, reference = self._subjects[name], self._reference
+        """Time one repeat of a network, interleaved with the reference."""
+        model, reference = self._models[name], self._reference
         try:
-            subject.place()
-            reference.place()
-            counts = [(timed, _warm_up(timed)) for timed in (subject, reference)]
+            model.relocate()
+            reference.relocate()
+            counts = [(timed, _warm_up(timed)) for timed in (model, reference)]
             medians: Blocks = [[], []]
             with self._machines[name].watched():
                 for _ in range(_BLOCKS):
@@ -252,11 +254,11 @@ class _Rounds:
             all_blocks.append(blocks)
 
     def result(self, name: str, threads: int) -> Timing | Exception:
-        """Return the timing of one network, or what it raised."""
+        """Return the timing of a network, or the exception it raised."""
         if name in self._failed:
             return self._failed[name]
         (ours, theirs), machine = self._blocks[name], self._machines[name]
-        subject, half = self._subjects[name], _REPEATS // 2
+        model, half = self._models[name], _REPEATS // 2
         latency, reference_ms = _median(ours), _median(theirs)
         low, high = _median_interval(ours)
         return Timing(
@@ -265,7 +267,7 @@ class _Rounds:
             low=low,
             high=high,
             throughput_ips=self._condition.batch_size / latency * 1e3,
-            peak_memory_mb=subject.peak_memory_mb,
+            peak_memory_mb=model.peak_memory_mb,
             reference_ms=reference_ms,
             ratio=latency / reference_ms,
             drift=_median(theirs[half:]) / _median(theirs[:half]) - 1,
@@ -277,7 +279,7 @@ class _Rounds:
             protocol={
                 "resolution": self._resolution,
                 "memory_format": "channels_last",
-                "folded_batch_norms": subject.folded,
+                "folded_batch_norms": model.folded,
                 "threads": threads,
                 "device": device_name(self._device),
                 "repeats": _REPEATS,

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gmsearch.bands import drawn_rows, evaluate_bands, evaluate_batches
+from gmsearch.bands import calibration_rows, evaluate_bands, evaluate_batches
 from gmsearch.data import Dataset, ImageStream, load
 from gmsearch.data.loader import StreamedBatches, evaluation_batches
 from gmsearch.errors import DataError
@@ -79,7 +79,7 @@ def evaluate(
             mean=data.mean,
             std=data.std,
             device=plan.device,
-            training=_drawn(plan, data),
+            training=_calibration_batches(plan, data),
             only=only,
             extra=extra,
         )
@@ -99,10 +99,10 @@ def evaluate(
     )
 
 
-def _drawn(plan: Plan, data: Dataset) -> Iterator[Tensor]:
+def _calibration_batches(plan: Plan, data: Dataset) -> Iterator[Tensor]:
     """Yield the training images that batch-norm statistics are estimated on, once asked for."""
     assert isinstance(data.train, ImageStream)
-    batches = [rows.numpy() for rows in drawn_rows(len(data.train))]
+    batches = [rows.numpy() for rows in calibration_rows(len(data.train))]
     wanted, size = np.concatenate(batches), len(batches[0])
     for pixels, _ in evaluation_batches(
         data.train, workers=_workers(plan), batch_size=size, rows=wanted

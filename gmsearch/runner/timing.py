@@ -7,7 +7,7 @@ from typing import Any
 
 from gmsearch import ledger
 from gmsearch.experiment import Plan, timed
-from gmsearch.latency import measure_each
+from gmsearch.latency import time_models
 from gmsearch.models import build
 from gmsearch.runner.data import Run, dataset
 
@@ -20,7 +20,7 @@ def run_timing(plan: Plan) -> Run:
     data = dataset(plan)
     model = build(plan.arm.candidate, num_classes=len(data.classes), seed=0)
     conditions = [found[1] for name in plan.wanted if (found := timed(name)) is not None]
-    timings = measure_each(
+    timings = time_models(
         {"": model},
         resolution=data.resolution,
         device=plan.device,

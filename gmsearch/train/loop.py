@@ -1,4 +1,4 @@
-"""The loop over epochs and updates."""
+"""Training loop over epochs and updates."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from gmsearch.environment import without_tf32_advice
 from gmsearch.errors import DivergedError
 from gmsearch.experiment import Recipe
 from gmsearch.seeds import derive_seed
 from gmsearch.train.depthwise import FastDepthwise
 from gmsearch.train.mix import Mixer, Targets
 from gmsearch.train.schedule import learning_rate
-from gmsearch.train.state import Parts, copied
+from gmsearch.train.state import TrainState, copied
 
 _CHECK_EVERY_CUDA = 32  # reading a loss waits for the device; on the CPU it costs nothing
 _SMALLEST = 2  # batch norm needs two values per channel, which may be one per image
@@ -26,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 class Batches(Protocol):
-    """Where batches come from: `InMemory`, or a stream of decoded images."""
+    """Source of training batches: images in memory or a stream of decoded images."""
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch, all of them full."""
@@ -34,29 +35,29 @@ class Batches(Protocol):
     def epoch(self, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield float32 (B, C, H, W) and int64 (B,) on the device of the network.
 
-        Normalised and channels_last; the same for the same seed and epoch. A batch belongs to
-        who takes it, and may be changed.
+        Normalised and channels_last; the same for the same seed and epoch. The caller may modify
+        a batch.
         """
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Epoch:
-    """The end of one epoch."""
+    """State of a training at the end of an epoch."""
 
     epoch: int
-    """From 1."""
+    """Number of the epoch, from 1."""
     train_loss: float
-    """Mean over the updates of the epoch, label smoothing included."""
+    """Mean loss over the updates of the epoch, label smoothing included."""
     lr: float
     """Learning rate of the last update."""
     model: nn.Module
-    """What is to be evaluated: the network, or the average of its weights where the recipe has
-    one; valid until the next epoch is asked for."""
+    """Network to evaluate: the trained one, or the moving average of its weights if the recipe has
+    one; valid until the next epoch starts."""
     micro_batch: int | None
-    """Images of one forward pass; None for the whole batch."""
+    """Images per forward pass; None for the whole batch."""
     state: Callable[[], dict[str, Any]]
-    """Returns all that `train` continues from: plain data and tensors, which share their memory
-    with the training, and which `torch.load` reads with weights_only."""
+    """Returns the state that `train` resumes from: plain data and tensors that share memory with
+    the training, readable by `torch.load` with weights_only."""
 
 
 def train(
@@ -69,76 +70,86 @@ def train(
 ) -> Iterator[Epoch]:
     """Train `model` in place and yield after each epoch.
 
-    Where a batch does not fit in memory it is halved, and the epoch begun again.
+    A batch that does not fit in memory is halved, and the epoch restarts.
+
+    The dtype of the recipe is that of the forward passes. Float32 keeps PyTorch's settings, which
+    on a GPU are by default TF32 in convolutions and true float32 in matrix products; evaluation
+    and timing use true float32 throughout.
 
     Args:
         model: the network, on the device it is to be trained on.
         source: the images, augmented.
         recipe: the hyper-parameters.
-        seed: of order, augmentation and stochastic depth.
-        state: what `Epoch.state` returned, to continue behind that epoch.
+        seed: seed of order, augmentation and stochastic depth.
+        state: what `Epoch.state` returned, to resume after that epoch.
 
     Raises:
         DivergedError: at the first update whose loss is not finite.
         torch.OutOfMemoryError: where not even two images fit.
     """
     model.to(memory_format=torch.channels_last)
-    loop = _Loop(Parts(model, recipe), source, recipe, seed)
+    loop = _Loop(TrainState(model, recipe), source, recipe, seed)
     if state is not None:
-        loop.parts.restore(state)
-    while loop.parts.epoch < recipe.total_epochs:
+        loop.state.restore(state)
+    while loop.state.epoch < recipe.total_epochs:
         yield loop.epoch()
 
 
 class _Loop:
-    """One training."""
+    """A training in progress."""
 
-    def __init__(self, parts: Parts, source: Batches, recipe: Recipe, seed: int) -> None:
-        self.parts = parts
+    def __init__(self, state: TrainState, source: Batches, recipe: Recipe, seed: int) -> None:
+        self.state = state
         self.source = source
         self.recipe = recipe
         self.seed = seed
-        self.device = next(parts.model.parameters()).device
-        self.forward = _compiled(parts.model, recipe)
+        self.device = next(state.model.parameters()).device
+        self.forward = _compiled(state.model, recipe)
         self.bfloat16 = recipe.dtype_on(self.device.type) == "bfloat16"
 
     def epoch(self) -> Epoch:
-        """Run the next epoch, in as many parts of each batch as memory asks."""
-        parts = self.parts
-        before = copied(parts.state())
+        """Run the next epoch, with batches split as often as memory requires."""
+        if self.recipe.compile == "none":
+            return self._epoch()
+        with without_tf32_advice():
+            return self._epoch()
+
+    def _epoch(self) -> Epoch:
+        state = self.state
+        before = copied(state.state())
         while True:
             try:
-                losses, lr = self._updates(parts.epoch + 1)
+                losses, lr = self._updates(state.epoch + 1)
                 break
             except torch.OutOfMemoryError:
-                size = min(parts.micro_batch or self.recipe.batch_size, self.recipe.batch_size)
+                size = min(state.micro_batch or self.recipe.batch_size, self.recipe.batch_size)
                 if size <= _SMALLEST:
                     raise
-            # Out here, where the error no longer holds on to the tensors of the failed update.
+            # Outside the handler, where the error no longer refers to the failed update's tensors.
             self._clear()
             if self.device.type == "cuda":
                 torch.cuda.empty_cache()
             before["micro_batch"] = max(_SMALLEST, -(-size // 2))
-            parts.restore(before)
+            state.restore(before)
             _log.warning(
-                "out of memory: epoch %d begins again with %d images a forward pass",
-                parts.epoch + 1,
-                parts.micro_batch,
+                "out of memory: epoch %d restarts with %d images per forward pass",
+                state.epoch + 1,
+                state.micro_batch,
             )
-        parts.epoch += 1
+        state.epoch += 1
         return Epoch(
-            epoch=parts.epoch,
+            epoch=state.epoch,
             train_loss=float(torch.stack(losses).double().mean()),
             lr=lr,
-            model=parts.model if parts.average is None else parts.average.module,
-            micro_batch=parts.micro_batch,
-            state=parts.state,
+            model=state.model if state.average is None else state.average.module,
+            micro_batch=state.micro_batch,
+            state=state.state,
         )
 
     def _updates(self, epoch: int) -> tuple[list[Tensor], float]:
         """Run the updates of one epoch; return their losses and the last learning rate."""
-        parts, n = self.parts, len(self.source)
-        parts.model.train()
+        state, n = self.state, len(self.source)
+        state.model.train()
         torch.manual_seed(derive_seed(self.seed, "network", epoch))
         mixer = Mixer(self.recipe, self.seed, epoch, self.device)
         check_every = 1 if self.device.type == "cpu" else _CHECK_EVERY_CUDA
@@ -146,7 +157,7 @@ class _Loop:
         lr = 0.0
         for step, (x, y) in enumerate(self.source.epoch(self.seed, epoch), start=1):
             lr = learning_rate(self.recipe, (epoch - 1) * n + step - 1, n)
-            for group in parts.optimizer.param_groups:
+            for group in state.optimizer.param_groups:
                 group["lr"] = lr
             losses.append(self._update(*mixer(x, y)))
             if step % check_every == 0 or step == n:
@@ -155,19 +166,19 @@ class _Loop:
 
     def _update(self, x: Tensor, targets: Targets) -> Tensor:
         """Take one step of the optimiser; return the loss."""
-        parts = self.parts
+        state = self.state
         loss = self._gradients(x, targets)
         if self.recipe.clip_grad is not None:
-            nn.utils.clip_grad_norm_(parts.model.parameters(), self.recipe.clip_grad)
-        parts.optimizer.step()
-        if parts.average is not None:
-            parts.average.update_parameters(parts.model)
+            nn.utils.clip_grad_norm_(state.model.parameters(), self.recipe.clip_grad)
+        state.optimizer.step()
+        if state.average is not None:
+            state.average.update_parameters(state.model)
         return loss
 
     def _gradients(self, x: Tensor, targets: Targets) -> Tensor:
         """Set the gradients of the mean loss, summed over the parts of the batch; return it."""
         self._clear()
-        count = -(-len(x) // (self.parts.micro_batch or len(x)))
+        count = -(-len(x) // (self.state.micro_batch or len(x)))
         total = torch.zeros((), device=x.device)
         for part, wanted in zip(x.tensor_split(count), targets.split(count), strict=True):
             if self.recipe.compile == "reduce-overhead":
@@ -180,19 +191,19 @@ class _Loop:
         return total
 
     def _kernels(self) -> contextlib.AbstractContextManager[object]:
-        """Return what the forward pass is made in."""
+        """Return the context of the forward pass."""
         if self.bfloat16:
             return torch.autocast(self.device.type, torch.bfloat16)
         fast = self.device.type == "cpu" and self.recipe.compile == "none"
         return FastDepthwise() if fast else contextlib.nullcontext()
 
     def _clear(self) -> None:
-        # What CUDA graphs write to is theirs: gradients are added up in memory of our own.
-        self.parts.optimizer.zero_grad(set_to_none=self.recipe.compile != "reduce-overhead")
+        # CUDA graphs own the memory they write to, so gradients need memory that stays ours.
+        self.state.optimizer.zero_grad(set_to_none=self.recipe.compile != "reduce-overhead")
 
 
 def _compiled(model: nn.Module, recipe: Recipe) -> Callable[[Tensor], Tensor]:
-    """Return what the forward pass calls; the network itself keeps its names and its weights."""
+    """Return the forward pass; the network itself keeps its parameter names and weights."""
     if recipe.compile == "none":
         return model
     # A worker trains one network after another, and torch gives up after a few of one class.

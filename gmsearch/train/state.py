@@ -1,4 +1,4 @@
-"""Network, optimiser and average of a training, and what they are between two epochs."""
+"""State of a training between two epochs: network, optimiser, average of the weights."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from gmsearch.experiment import Recipe
 
 
-class Parts:
-    """What changes during a training."""
+class TrainState:
+    """Network, optimiser and average of the weights of one training."""
 
     def __init__(self, model: nn.Module, recipe: Recipe) -> None:
-        """Build what the recipe asks for around the network."""
+        """Build the optimiser and the average that the recipe asks for."""
         self.model = model
         self.optimizer = _optimizer(model, recipe)
         self.average = (
@@ -26,10 +26,10 @@ class Parts:
         )
         self.micro_batch = recipe.micro_batch
         self.epoch = 0
-        """The last one that is finished."""
+        """Number of finished epochs."""
 
     def state(self) -> dict[str, Any]:
-        """Return all of it as plain data and tensors, which share their memory."""
+        """Return plain data and tensors; the tensors share memory with the training."""
         return {
             "epoch": self.epoch,
             "micro_batch": self.micro_batch,
@@ -39,11 +39,11 @@ class Parts:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go back to what `state` returned; it is copied."""
+        """Restore what `state` returned; it is copied."""
         self.epoch = state["epoch"]
         self.micro_batch = state["micro_batch"]
         self.model.load_state_dict(state["model"])
-        # Unlike a module, an optimiser takes the tensors themselves.
+        # Unlike a module, an optimiser keeps the given tensors themselves.
         self.optimizer.load_state_dict(copied(state["optimizer"]))
         if self.average is not None:
             self.average.load_state_dict(state["average"])

@@ -18,7 +18,7 @@ from processes import Side, per_image, together
 from timm.data.transforms import ToNumpy
 
 from gmsearch.experiment import Bands, Recipe, TimingCondition
-from gmsearch.latency import REFERENCE, measure_each
+from gmsearch.latency import REFERENCE, time_models
 from gmsearch.networks import cost
 
 OURS, LOOP, MATRIX = "gmsearch", "timm's loop", "square matrix product"
@@ -197,7 +197,7 @@ def latency(scale: Scale) -> Iterator[Job]:
 
 
 def _timed(scale: Scale, condition: TimingCondition) -> list[Row]:
-    found = measure_each(
+    found = time_models(
         {name: subjects.preset(name) for name in scale.presets},
         resolution=scale.resolution,
         device=scale.device,
