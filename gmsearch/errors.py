@@ -67,6 +67,9 @@ class DataError(InputError):
 class PluginError(InputError):
     """A plugin that is missing, does not load, has changed, or registers a bad part."""
 
+    reference: str = ""
+    """Name of the plugin in the space file, where it is known."""
+
 
 class CheckpointError(InputError):
     """A file of weights that is missing, damaged, unsafe, or of another network."""

@@ -93,7 +93,7 @@ def measure_study(
     logging.basicConfig(format="gmsearch: %(message)s", level=logging.WARNING)
     folder = study_folder(study)
     path = folder / "space.yaml"
-    space = load_space(path, data_root=data_root)
+    space = load_space(path, data_root=data_root, execute=True)
     bands = _bands(space.bands, radii, ranges, options)
     context = inspect_run(space, path)
     _require_possible(bands, split, context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -61,7 +62,12 @@ def run_space(
     terminal = Console(stderr=True)
     console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
     logging.basicConfig(format="gmsearch: %(message)s", level=logging.WARNING)
-    space = load_space(path, data_root=data_root)
+
+    def announce(study: str, files: Sequence[Path]) -> None:
+        if not (STUDIES / study / "space.yaml").exists():
+            console.print(f"{path}: executes {', '.join(map(str, files))}")
+
+    space = load_space(path, data_root=data_root, announce=announce)
     context = inspect_run(space, path)
     require_possible(space, context, path)
     pool = 1 if engine == "serial" else worker_count(space.resources, workers)

@@ -136,6 +136,7 @@ class Planner:
             device=self._judge.context.device,
             threads=space.resources.cpus,
             study_dir=self._folder,
+            plugins=space.plugins,
             run=self._run,
             known=self._judge.known(arm),
         )

@@ -74,6 +74,7 @@ class Measures:
             device=self._context.device,
             threads=self._space.resources.cpus,
             study_dir=str(self._folder),
+            plugins=self._space.plugins,
             run=run,
             split=split,
             wanted=wanted,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from gmsearch import plugins
 from gmsearch.driver.loop import Driver
 from gmsearch.driver.observer import Observer
 from gmsearch.driver.preflight import RunContext
@@ -16,6 +17,7 @@ from gmsearch.environment import describe
 from gmsearch.errors import StudyError
 from gmsearch.experiment import ImagesOnDisk
 from gmsearch.ledger import STUDIES, Ledger, write_atomic
+from gmsearch.plain import plain
 from gmsearch.space import Space
 from gmsearch.spacefile import load_space
 
@@ -34,13 +36,18 @@ def open_study(
     """
     folder = root / space.study
     frozen = folder / "space.yaml"
+    current = [plugin for file in space.plugins if (plugin := plugins.loaded(file)) is not None]
     if frozen.exists():
+        plugins.require_unchanged(folder, current, _names_used(space))
         # Data are compared by identity, wherever they are.
         data = space.data
         images = Path(data.root) if isinstance(data, ImagesOnDisk) else None
         _require_compatible(space, load_space(frozen, data_root=images), folder)
     with Ledger.open(folder, space.study, space.digest) as ledger:
         require_same_data(ledger, context)
+        for name, content in plugins.kept_files(current):
+            if not (folder / name).exists() or (folder / name).read_bytes() != content:
+                write_atomic(folder / name, content)
         source = space.source.encode()
         if not frozen.exists() or frozen.read_bytes() != source:
             write_atomic(frozen, source)
@@ -49,6 +56,21 @@ def open_study(
             yield driver
         finally:
             ledger.take_spool()
+
+
+def _names_used(space: Space) -> set[str]:
+    """Return the names of activations, products, families and data that a space may use."""
+    leaves: list[Any] = [space.meaning()["model"]]
+    names = {space.data.name}
+    while leaves:
+        leaf = leaves.pop()
+        if isinstance(leaf, Mapping):
+            leaves += leaf.values()
+        elif isinstance(leaf, list):
+            leaves += leaf
+        elif isinstance(leaf, str):
+            names.add(leaf)
+    return names
 
 
 def _require_compatible(space: Space, before: Space, folder: Path) -> None:
@@ -88,6 +110,7 @@ def start_record(space: Space, context: RunContext, engine: str) -> dict[str, An
             "evaluation": context.evaluation_images,
             "holdout": context.holdout_images,
         },
+        **({"plugins": plain(space.plugins)} if space.plugins else {}),
         "device": {"kind": context.device, "name": context.device_name},
         "threads": space.resources.cpus,
         **describe(),

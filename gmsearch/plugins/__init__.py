@@ -13,7 +13,7 @@ docs/plugins.md.
 from __future__ import annotations
 
 from gmsearch.plugins.declared import DECLARED, KEPT, kept_files, read_declared
-from gmsearch.plugins.load import load, resolve, unload
+from gmsearch.plugins.load import load, loaded, resolve, unload
 from gmsearch.plugins.parts import Plugin
 from gmsearch.plugins.register import activation, dataset, family, metric, product
 from gmsearch.plugins.study import (
@@ -36,6 +36,7 @@ __all__ = [
     "load",
     "load_for_plan",
     "load_kept",
+    "loaded",
     "metric",
     "missing_copies",
     "product",

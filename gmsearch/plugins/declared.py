@@ -30,6 +30,8 @@ def kept_files(plugins: Sequence[Plugin]) -> Iterator[tuple[str, bytes]]:
     for plugin in plugins:
         for name, source in plugin.sources.items():
             yield f"{KEPT}/{name}", source.read_bytes()
+    if not plugins:
+        return
     tree = [_declaration(plugin) for plugin in plugins]
     yield DECLARED, (json.dumps(tree, indent=1, allow_nan=False) + "\n").encode()
 

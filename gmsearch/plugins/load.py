@@ -32,6 +32,8 @@ _OURS = __name__.partition(".")[0]
 
 
 _LOADED: dict[Path, Plugin] = {}
+_IMPORTED: set[str] = set()
+"""Modules beside plugins that were imported for them."""
 
 
 def resolve(reference: str, folder: Path) -> Path:
@@ -72,22 +74,36 @@ def load(
         PluginError: with file and line, where a plugin is missing, does not load, registers
             nothing, or registers a name that exists. Nothing is registered then.
     """
-    paths = [resolve(reference, folder) for reference in references]
+    paths = []
+    for reference in references:
+        with _named(reference):
+            paths.append(resolve(reference, folder))
     if announce is not None:
         announce(paths)
     plugins: list[Plugin] = []
     earlier: dict[Key, str] = {}
     for reference, path in zip(references, paths, strict=True):
         name = Path(reference).name
-        if name in {plugin.file.reference for plugin in plugins}:
-            raise PluginError(f"{reference}: there are two plugins called {name}; rename one")
-        plugin = _loaded(name, path, earlier)
+        with _named(reference):
+            if name in {plugin.file.reference for plugin in plugins}:
+                raise PluginError(f"{reference}: there are two plugins called {name}; rename one")
+            plugin = _loaded(name, path, earlier)
         plugins.append(plugin)
         earlier |= {part.key: name for part in plugin.parts}
     for plugin in plugins:
         _LOADED[plugin.path] = plugin
         enter(plugin)
     return tuple(plugins)
+
+
+@contextlib.contextmanager
+def _named(reference: str) -> Iterator[None]:
+    """Let a PluginError know the plugin that it is about."""
+    try:
+        yield
+    except PluginError as error:
+        error.reference = reference
+        raise
 
 
 def loaded(file: PluginFile) -> Plugin | None:
@@ -184,13 +200,15 @@ def _execute(path: Path) -> dict[str, Path]:
     module = types.ModuleType(f"gmsearch_plugin_{path.stem.replace('.', '_')}_{digest[:8]}")
     module.__file__ = str(path)
     code = compile(content, str(path), "exec", dont_inherit=True)
-    for name in _beside(path.parent):
-        del sys.modules[name]
+    # Modules of another plugin's folder may have the names of those of this one.
+    for name in {*_IMPORTED, *_beside(path.parent)}:
+        sys.modules.pop(name, None)
     sys.modules[module.__name__] = module
     with _importable(path.parent):
         exec(code, module.__dict__)  # noqa: S102 - a plugin is code that its author is trusted with
     sources = {path.name: path}
     for name in _beside(path.parent):
+        _IMPORTED.add(name)
         source = Path(str(sys.modules[name].__file__))
         if source.suffix == ".py":
             sources[source.relative_to(path.parent).as_posix()] = source

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gmsearch.errors import FieldError, GmsearchError, PluginCodeError
 from gmsearch.experiment.plugin import PluginFile
+from gmsearch.plugins.load import loaded
 from gmsearch.plugins.parts import Part
 from gmsearch.plugins.tables import metric_parts
 
@@ -124,11 +125,11 @@ def described(error: BaseException, file: PluginFile) -> str:
     """Return one line for an exception of a plugin's code, with file and line where known."""
     said = str(error).strip().splitlines()
     what = ": ".join([type(error).__name__, *said[:1]])
-    top = file.reference.partition(".")[0]
+    plugin = loaded(file)
+    own = plugin.watched if plugin is not None else {}
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        path = Path(frame.filename)
-        if path.name == file.reference or top in path.parts:
-            return f"{path.name}:{frame.lineno}: {what}"
+        if Path(frame.filename) in own:
+            return f"{Path(frame.filename).name}:{frame.lineno}: {what}"
     return what
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,20 +93,23 @@ def load_for_plan(tree: Mapping[str, Any]) -> None:
         declare(folder, reason=f"is not executed here: {error}")
 
 
-def require_unchanged(folder: Path, plugins: Sequence[Plugin], used: Sequence[PluginFile]) -> None:
-    """Raise StudyError where a plugin that a study's trials depend on is another one by now.
+def require_unchanged(folder: Path, plugins: Sequence[Plugin], names: Collection[str]) -> None:
+    """Raise StudyError where a plugin that a study depends on is another one by now.
+
+    A plugin with a metric is always depended on, since every trial is measured by it.
 
     Args:
         folder: the study's folder, with or without a declaration.
         plugins: the plugins of the space file as they are now.
-        used: those of the study's plugins that its arms, metrics or data are from.
+        names: activations, products, families and data that the study's arms may use.
     """
     if not (folder / DECLARED).exists():
         return
     now = {plugin.file.reference: plugin for plugin in plugins}
     for before in read_declared(folder):
         plugin = now.get(before.file.reference)
-        if before.file not in used or (plugin and plugin.file == before.file):
+        used = any(part.kind == "metric" or part.name in names for part in before.parts)
+        if not used or (plugin and plugin.file == before.file):
             continue
         what = "is not in `plugins` any more" if plugin is None else "has changed"
         where = before.file.reference if plugin is None else plugin.path

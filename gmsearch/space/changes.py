@@ -10,6 +10,7 @@ from gmsearch.plain import difference
 from gmsearch.wording import spelled
 
 _ALLOWED = (
+    "plugins",  # one that changed is refused where it is compared, by its digest
     "forbid",
     "objectives",
     "constraints",

@@ -16,6 +16,7 @@ from gmsearch.experiment import (
     Constraint,
     DataSpec,
     Objective,
+    PluginFile,
     Value,
     recipe_from,
 )
@@ -57,8 +58,8 @@ class Space:
     resources: Resources
     tune: Tune | None = None
     match: Match | None = None
-    plugins: tuple[str, ...] = ()
-    """Names of the user's own parts: files relative to the space file, or installed packages."""
+    plugins: tuple[PluginFile, ...] = ()
+    """Plugins that the file names, with the digest of each."""
 
     def draw(self, suggest: Callable[[Parameter], Value]) -> Assignment:
         """Return the assignment with a value from `suggest` for every active parameter.
@@ -180,7 +181,8 @@ class Space:
         """Return the contents as plain data, no comments, `about` or data folder."""
         by_path = {parameter.path: parameter for parameter in self.parameters}
         data = {key: value for key, value in plain(self.data).items() if key != "root"}
-        optional = {"tune": self.tune, "match": self.match, "plugins": self.plugins}
+        plugins = [plugin.reference for plugin in self.plugins]
+        optional = {"tune": self.tune, "match": self.match, "plugins": plugins}
         return {
             "study": self.study,
             "model": _meaning(self.model, by_path),

@@ -21,6 +21,7 @@ from gmsearch.spacefile.forms import fields_of
 from gmsearch.spacefile.goals import constraints_from, objectives_from
 from gmsearch.spacefile.mistakes import Mistakes
 from gmsearch.spacefile.nodes import Node
+from gmsearch.spacefile.plugins import PluginLoader, load_plugins
 from gmsearch.spacefile.references import (
     baseline_from,
     dependency_order,
@@ -46,7 +47,9 @@ from gmsearch.wording import closest, near
 _EMPTY = Node({}, (1, 1), (1, 1))
 
 
-def assemble(root: Node, source: str, data_root: Path | None, mistakes: Mistakes) -> Space:
+def assemble(
+    root: Node, source: str, data_root: Path | None, loader: PluginLoader, mistakes: Mistakes
+) -> Space:
     """Return the space that the nodes of a file say.
 
     Every section is read, whatever is wrong with the others. Unless `mistakes` stays empty the
@@ -56,7 +59,9 @@ def assemble(root: Node, source: str, data_root: Path | None, mistakes: Mistakes
     _check_keys(root, mistakes)
     head = {key: root.mapping[key] for key in ("study", "about") if key in root.mapping}
     name = validated(Name, Node(head, (1, 1), (1, 1)), "", mistakes) or {"study": "", "about": ""}
-    plugins = plugins_from_file(node, mistakes) if (node := given("plugins")) else ()
+    named = given("plugins", _EMPTY)
+    references = plugins_from_file(named, mistakes) if "plugins" in root.mapping else ()
+    plugins = load_plugins(named, name["study"], references, loader, mistakes)
     data = data_from_file(node, data_root, mistakes) if (node := given("data")) else None
     bands = bands_from_file(given("bands", _EMPTY), given("data", _EMPTY), mistakes)
     objectives = objectives_from(node, bands, mistakes) if (node := given("objectives")) else None

@@ -9,12 +9,19 @@ from gmsearch.space.space import Space
 from gmsearch.spacefile.assemble import assemble
 from gmsearch.spacefile.mistakes import Mistakes
 from gmsearch.spacefile.nodes import parse
+from gmsearch.spacefile.plugins import Announce, PluginLoader
 
 MAX_BYTES = 256 * 1024
 
 
-def load_space(path: Path, *, data_root: Path | None = None) -> Space:
-    """Read a space file.
+def load_space(
+    path: Path,
+    *,
+    data_root: Path | None = None,
+    execute: bool | None = None,
+    announce: Announce | None = None,
+) -> Space:
+    """Read a space file, its plugins first.
 
     Args:
         path: The file, YAML 1.2 in UTF-8.
@@ -23,13 +30,19 @@ def load_space(path: Path, *, data_root: Path | None = None) -> Space:
             GMSEARCH_DATA, which goes before the file. A reader of a finished study, who needs no
             image, may pass any folder.
 
+        execute: Whether plugins are executed, or only declared from what the study's folder
+            recorded. By default those of a study's frozen copy are declared, any others executed.
+
+        announce: Called with the study's name and the plugins' files before they are executed.
+
     Raises:
         SpaceError: for what is wrong in the file, all of it, each with line and column.
         InputError: for a file that is missing, unreadable or far too large.
     """
     mistakes = Mistakes(str(path))
+    loader = PluginLoader(file=path, execute=execute, announce=announce)
     text = _decoded(_read(path), mistakes)
-    space = assemble(parse(text, mistakes), text, data_root, mistakes)
+    space = assemble(parse(text, mistakes), text, data_root, loader, mistakes)
     mistakes.raise_any()
     return space
 
