@@ -39,9 +39,9 @@ def report(
     folder = last_study() if study is None else study_folder(study)
     console = Console()
     target = REPORTS / folder.name if out is None else out
-    written = write_report(
-        folder, target, pareto=pareto, ablation=ablation, curves=curves, console=console
-    )
+    flags = {"pareto": pareto, "ablation": ablation, "curves": curves}
+    asked = [flag for flag, given in flags.items() if given]
+    written = write_report(folder, target, flags=asked, console=console)
     names = ", ".join(path.name for path in written)
     console.print(
         f"\nstudy {folder.name}: wrote {target}/{{{names}}}", highlight=False, markup=False

@@ -1,4 +1,4 @@
-"""From the records of a study to its facts: a pure function of the records and the space."""
+"""The facts of a study, computed from its records and its space alone."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from gmsearch.experiment import timed
-from gmsearch.ledger import Records
+from gmsearch.ledger import Records, Study
 from gmsearch.plain import canonical_json
 from gmsearch.records import State, TrialRecord
-from gmsearch.report.facts import ArmFacts, DataFacts, Outcome, StudyFacts, Timed, Timings
+from gmsearch.report.facts import ArmFacts, DataFacts, Ending, StudyFacts, Timed, Timings
 from gmsearch.space import Space
 
 # What a timing's protocol says of the candidate itself; the rest says how it was measured.
 _OF_CANDIDATE = ("folded_batch_norms",)
 
 
-def collect(records: Records, space: Space) -> StudyFacts:
-    """Gather the facts of a study. An arm that the space forbids by now is left out."""
+def collect(study: Study) -> StudyFacts:
+    """Return the facts of a study; arms that the space now forbids are left out."""
+    records, space = study.records, study.space
     allowed, forbidden = [], 0
     for trial in records.trials.values():
         if space.forbidden(space.assignment(trial.params)):
@@ -37,7 +38,7 @@ def collect(records: Records, space: Space) -> StudyFacts:
         heading=heading,
         arms=arms,
         timings=timings,
-        outcomes=_outcomes(records, space, allowed, forbidden),
+        endings=_endings(records, space, allowed, forbidden),
         uncounted=_uncounted(records.asks),
         repeated=complete - sum(len(arm.trials) for arm in arms),
     )
@@ -86,8 +87,8 @@ def _arms(
 
 def _uncounted(asks: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     by_arm = {ask["arm"]: ask.get("uncounted", ()) for ask in asks}
-    found = Counter(operator for operators in by_arm.values() for operator in operators)
-    return dict(sorted(found.items()))
+    counts = Counter(operator for operators in by_arm.values() for operator in operators)
+    return dict(sorted(counts.items()))
 
 
 def _asked_as(space: Space, trial: TrialRecord) -> str:
@@ -149,50 +150,50 @@ def _data(
 ) -> DataFacts:
     runs = [run for run in records.runs if "images" in run]
     run = runs[-1] if runs else {}
-    told: Mapping[str, Any] = run.get("images", {})
+    images: Mapping[str, Any] = run.get("images", {})
     protocol = timings.protocol if timings else {}
     spec = space.data
     side = getattr(spec, "resolution", None)
     return DataFacts(
         name=spec.name,
         synthetic=spec.name == "spectral",
-        resolution=told.get("resolution", side or protocol.get("resolution")),
-        evaluation=told.get("evaluation", getattr(spec, "evaluation_images", None)),
-        holdout=told.get("holdout"),
+        resolution=images.get("resolution", side or protocol.get("resolution")),
+        evaluation=images.get("evaluation", getattr(spec, "evaluation_images", None)),
+        holdout=images.get("holdout"),
         chance=next((t.metrics["chance"] for t in trials if "chance" in t.metrics), None),
         identity=run.get("data"),
-        identity_of=told.get("identity_of"),
+        identity_of=images.get("identity_of"),
     )
 
 
-def _outcomes(
+def _endings(
     records: Records, space: Space, trials: Iterable[TrialRecord], forbidden: int
-) -> tuple[Outcome, ...]:
-    found: dict[tuple[str, str], list[TrialRecord]] = {}
+) -> tuple[Ending, ...]:
+    groups: dict[tuple[str, str], list[TrialRecord]] = {}
     trained = set()
     for trial in trials:
         trained.add(_asked_as(space, trial))
-        found.setdefault((trial.state.value, trial.failure or ""), []).append(trial)
-    outcomes = []
-    for (state, failure), group in sorted(found.items()):
+        groups.setdefault((trial.state.value, trial.failure or ""), []).append(trial)
+    endings = []
+    for (state, failure), group in sorted(groups.items()):
         reason = _reason(failure, [trial.error for trial in group])
-        outcomes.append(Outcome(state=state, count=len(group), of="trials", reason=reason))
+        endings.append(Ending(state=state, count=len(group), of="trials", reason=reason))
     last = {(record["key"], record.get("request")): record for record in records.timings}
     lost = [record for record in last.values() if "failure" in record]
     if lost:
         reason = _reason(lost[0]["failure"], [record.get("error") for record in lost])
-        outcomes.append(Outcome(state="FAILED", count=len(lost), of="timings", reason=reason))
+        endings.append(Ending(state="FAILED", count=len(lost), of="timings", reason=reason))
     untuned = [tuned for tuned in records.tuned.values() if tuned["chosen"] is None]
     if untuned:
         values = ", ".join(untuned[0]["tried"][0]["values"])
-        reason = f"no {values} of those to choose from could be trained to its end"
-        outcomes.append(Outcome(state="FAILED", count=len(untuned), of="arms", reason=reason))
+        reason = f"training failed with every value of {values}"
+        endings.append(Ending(state="FAILED", count=len(untuned), of="arms", reason=reason))
     broken: dict[str, set[str]] = {}
     for record in records.infeasible:
         if record["arm"] not in trained:
             broken.setdefault(_broken(space, record["violations"]), set()).add(record["arm"])
-    outcomes += [
-        Outcome(
+    endings += [
+        Ending(
             state=State.INFEASIBLE.value,
             count=len(arms),
             of="arms",
@@ -201,19 +202,19 @@ def _outcomes(
         for reason, arms in sorted(broken.items())
     ]
     if forbidden:
-        reason = "the space forbids their arms by now"
-        outcomes.append(Outcome(state="LEFT OUT", count=forbidden, of="trials", reason=reason))
-    return tuple(outcomes)
+        reason = "the space now forbids their arms"
+        endings.append(Ending(state="LEFT OUT", count=forbidden, of="trials", reason=reason))
+    return tuple(endings)
 
 
 def _broken(space: Space, violations: Mapping[str, float]) -> str:
     match = space.match
     unmatched = f"match.{match.metric}" if match is not None else ""
     bounds = ", ".join(name for name in sorted(violations) if name != unmatched)
-    said = [f"{bounds} out of bounds"] if bounds else []
+    reasons = [f"{bounds} out of bounds"] if bounds else []
     if match is not None and unmatched in violations:
-        said.append(f"no {match.by} found that match the baseline's {match.metric}")
-    return "; ".join(said)
+        reasons.append(f"no {match.by} match the baseline's {match.metric}")
+    return "; ".join(reasons)
 
 
 def _reason(failure: str, errors: Iterable[str | None]) -> str:

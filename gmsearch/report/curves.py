@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gmsearch.report.facts import ArmFacts, StudyFacts
-from gmsearch.report.metrics import Metric
+from gmsearch.report.shown import ShownMetric
 from gmsearch.stats import Summary, summarise
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Curve:
-    """One arm in one metric; `points` holds the epochs that were measured."""
+    """One arm in one metric: a point for every epoch that was measured."""
 
     arm: ArmFacts
     epochs: tuple[int, ...]
@@ -24,22 +24,28 @@ class Curve:
 class Panel:
     """All arms in one metric."""
 
-    metric: Metric
+    metric: ShownMetric
     curves: tuple[Curve, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class CurveFacts:
-    """What the figure of the curves is made from."""
+    """What the section of the curves is made from."""
 
     study: StudyFacts
     splits: tuple[str, ...]
     """The splits the accuracies were measured on; one, unless the study was changed midway."""
     panels: tuple[Panel, ...]
-    """train_loss and top1 first, then the bands; a metric without any point has none."""
+    """train_loss and top1 first, then the bands; metrics without points are left out."""
+    preferred: tuple[ArmFacts, ...] = ()
+    """Arms that get a colour of their own when there are more arms than colours."""
 
 
-def trace(study: StudyFacts, histories: Mapping[str, Mapping[str, Any]]) -> CurveFacts:
+def trace(
+    study: StudyFacts,
+    histories: Mapping[str, Mapping[str, Any]],
+    preferred: Sequence[ArmFacts] = (),
+) -> CurveFacts:
     """Average the histories, given by trial key, over the seeds of each arm."""
     used = [histories[key] for arm in study.arms for key in arm.keys.values() if key in histories]
     panels = []
@@ -51,6 +57,7 @@ def trace(study: StudyFacts, histories: Mapping[str, Mapping[str, Any]]) -> Curv
         study=study,
         splits=tuple(sorted({history["split"] for history in used})),
         panels=tuple(panels),
+        preferred=tuple(preferred),
     )
 
 

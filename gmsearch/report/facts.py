@@ -1,4 +1,4 @@
-"""What a study found, as plain data: its arms with their values by seed, and how it was measured.
+"""The facts of a study as plain data: its arms with their values by seed, and the protocol.
 
 Nothing is drawn, rounded or tested here.
 """
@@ -11,37 +11,37 @@ from typing import Any
 
 from gmsearch.experiment import timed
 from gmsearch.metrics import HOLDOUT, is_trained
-from gmsearch.report.metrics import Metric, is_band, metric
+from gmsearch.report.shown import ShownMetric, is_band, shown_metric
 from gmsearch.space import Space
 from gmsearch.stats import Summary, summarise
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Timed:
-    """One number of a timing, with the 95 % interval of its blocks; of a memory, none."""
+    """One value of a timing with the 95 % interval over its blocks; memory has no interval."""
 
     value: float
     low: float | None
     high: float | None
     disturbed: bool
-    """Whether the reference drifted or other processes were at work meanwhile."""
+    """Whether the reference drifted or other processes ran meanwhile."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Timings:
-    """The timings that may be compared: those measured in the way of the latest."""
+    """The timings that may be compared: those with the protocol of the latest."""
 
     device: str
     protocol: Mapping[str, Any]
     by_candidate: Mapping[str, Mapping[str, Timed]]
-    """Digest of the candidate -> metric -> what was measured."""
+    """Digest of the candidate -> metric -> value."""
     otherwise: int
-    """How many timings were left out, because they were measured in another way."""
+    """Number of timings left out because their protocol differs."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class DataFacts:
-    """The images behind the numbers; what the records do not say is None."""
+    """The images behind the numbers; None for what the records do not say."""
 
     name: str
     synthetic: bool
@@ -65,7 +65,7 @@ class ArmFacts:
     label: str
     """Names and values of its parameters."""
     short: str
-    """The values alone, where `StudyFacts.heading` holds the names; else the label."""
+    """The values only, if `StudyFacts.heading` holds the names; else the label."""
     baseline: bool
     activation: str | None
     keys: Mapping[int, str]
@@ -73,11 +73,11 @@ class ArmFacts:
     trials: Mapping[int, Mapping[str, float]]
     """Seed -> metrics."""
     tuned: Mapping[str, float]
-    """The training values chosen for it, by field; empty where none are tuned."""
+    """The training values tuned for it, by field; empty if nothing is tuned."""
     scaled: tuple[float, ...]
-    """The field that was scaled to match a cost; empty where none is matched."""
+    """The field that was scaled to match a cost; empty if nothing is matched."""
     timings: Mapping[str, Timed]
-    """Metric -> what timing the candidate gave."""
+    """Metric -> value from timing the candidate."""
 
     def by_seed(self, name: str) -> dict[int, float]:
         """Return seed -> value of a metric, for the seeds that have it."""
@@ -93,18 +93,18 @@ class ArmFacts:
 
     def mean(self, name: str) -> float | None:
         """Return the mean over the seeds, None where it was not measured."""
-        found = self.summary(name)
-        return None if found is None else found.mean
+        summary = self.summary(name)
+        return None if summary is None else summary.mean
 
     def cost(self, name: str) -> float | None:
-        """Return what belongs to the candidate, not to a seed: a static metric or a timed one."""
+        """Return a static or timed metric, which belongs to the candidate and not to a seed."""
         if timed(name):
             return self.timings[name].value if name in self.timings else None
         return next(iter(self.by_seed(name).values()), None)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Outcome:
+class Ending:
     """How many trials or arms ended in one way, and why."""
 
     state: str
@@ -123,16 +123,16 @@ class StudyFacts:
     space: Space
     data: DataFacts
     heading: str
-    """What stands above the short labels: the parameters' names, where all arms share them."""
+    """Heading of the short labels: the parameters' names, if all arms share them."""
     arms: tuple[ArmFacts, ...]
-    """The baseline first, then in the order they were asked for; also those without a trial that
-    completed."""
+    """The baseline first, then in the order they were asked for, including arms without a
+    COMPLETE trial."""
     timings: Timings | None
-    outcomes: tuple[Outcome, ...]
+    endings: tuple[Ending, ...]
     uncounted: Mapping[str, int]
-    """Operator -> number of arms asked for whose static metrics leave it out."""
+    """Operator -> number of arms whose static metrics leave it out."""
     repeated: int
-    """Trials left out because the same arm and seed was measured again, on other data or another
+    """Number of trials replaced by a later one of the same arm and seed, on other data or another
     device."""
 
     @property
@@ -147,25 +147,25 @@ class StudyFacts:
 
     @property
     def later_bands(self) -> tuple[str, ...]:
-        """What was measured of bands beyond the space's own, by `gmsearch measure`."""
+        """The band metrics beyond the space's own, added by `gmsearch measure`."""
         names = {name for arm in self.arms for metrics in arm.trials.values() for name in metrics}
         beyond = names - set(self.space.bands.metrics)
         return tuple(sorted(filter(is_band, beyond), key=_place))
 
-    def metric(self, name: str) -> Metric:
+    def metric(self, name: str) -> ShownMetric:
         """Return how a metric is shown in this study."""
-        return metric(name, self.space.objectives, self.data.evaluation)
+        return shown_metric(name, self.space.objectives, self.data.evaluation)
 
     def chosen_by(self, name: str) -> str:
-        """Return the metric that decides where `name` is asked for.
+        """Return the metric that decides a front over `name`.
 
-        A method that selects by what it saw is shown the holdout; its front is judged there.
+        After a search that is the metric on the holdout, which the search selected by.
         """
         return HOLDOUT + name if self.space.search.selects and is_trained(name) else name
 
 
 def _place(name: str) -> tuple[str, list[float], bool, str]:
-    """Return where a band stands: by protocol, then by radius, low before high."""
+    """Return a sort key of bands: by protocol, then by radius, low before high."""
     bare, _, protocol = name.partition("[")
     side, _, radii = bare.partition("@")
     return protocol, [float(radius) for radius in radii.split(":") if radius], side == "high", side

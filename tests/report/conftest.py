@@ -65,7 +65,7 @@ class Study:
     @property
     def facts(self) -> StudyFacts:
         """Return its facts."""
-        return collect(ledger.read(self.folder), self.space)
+        return collect(ledger.Study(self.folder, self.space, ledger.read(self.folder)))
 
     def add(self, *records: Mapping[str, Any]) -> None:
         """Append lines to its ledger."""
@@ -93,12 +93,11 @@ class Study:
         record |= {"digest": arm.candidate.digest, "metrics": {}}
         self.add({**record, "violations": dict.fromkeys(metrics, 10.0)})
 
-    def report(self, *, width: int = 100, **flags: bool) -> tuple[str, dict[str, Path]]:
+    def report(self, *flags: str, width: int = 100) -> tuple[str, dict[str, Path]]:
         """Return what is printed, and the files by name."""
         text = io.StringIO()
         console = Console(file=text, width=width, force_terminal=False)
-        asked = {"pareto": False, "ablation": False, "curves": False, **flags}
-        files = write_report(self.folder, self.folder / "out", console=console, **asked)
+        files = write_report(self.folder, self.folder / "out", console=console, flags=flags)
         return text.getvalue(), {path.name: path for path in files}
 
 

@@ -11,10 +11,13 @@ from typing import Any
 import pytest
 
 from gmsearch import stats
-from gmsearch.report.ablation import TOO_SMALL, ablate
-from gmsearch.report.csvs import ablation_csv
-from gmsearch.report.notes import ablation_notes
-from gmsearch.report.tables import ablation_tables, overview_tables
+from gmsearch.report.comparison import TOO_SMALL, compare_arms
+from gmsearch.report.sections.ablation import (
+    ablation_csv,
+    ablation_notes,
+    ablation_tables,
+    overview_tables,
+)
 
 MakeStudy = Callable[..., Any]
 NO_BASELINE = ("baseline: {gate.product: none, gate.activation: relu6}\n", "")
@@ -28,16 +31,16 @@ def _add(study: Any, params: str, name: str, values: list[float]) -> None:
 def test_every_arm_is_compared_by_seed_and_corrected_over_the_arms(full_study: Any) -> None:
     """Differences, p and Holm of a whole study equal those computed here arm by arm."""
     facts = full_study.facts
-    block = next(b for b in ablate(facts).blocks if b.metric.name == "high@10")
+    block = next(b for b in compare_arms(facts).metrics if b.metric.name == "high@10")
 
     baseline, *others = facts.arms
     pairs = [stats.paired(arm.by_seed("high@10"), baseline.by_seed("high@10")) for arm in others]
     adjusted = stats.holm([pair.p for pair in pairs])
 
-    assert [row.paired for row in block.rows] == [None, *pairs]
-    assert [row.p for row in block.rows] == [None, *adjusted]
+    assert [row.paired for row in block.arms] == [None, *pairs]
+    assert [row.p for row in block.arms] == [None, *adjusted]
     assert (block.comparisons, block.needed) == (6, 8)
-    assert block.rows[0].verdict == "baseline"
+    assert block.arms[0].verdict == "baseline"
 
 
 def test_verdicts_follow_the_direction_of_the_metric(make_study: MakeStudy) -> None:
@@ -49,10 +52,10 @@ def test_verdicts_follow_the_direction_of_the_metric(make_study: MakeStudy) -> N
         study.add_trial("none relu", seed, {"top1": 0.6 + wave, "loss": 1.2 + wave})
         study.add_trial("self gelu", seed, {"top1": 0.4 + wave, "loss": 1.0 + wave})
 
-    blocks = {b.metric.name: b for b in ablate(study.facts).blocks}
+    blocks = {b.metric.name: b for b in compare_arms(study.facts).metrics}
 
-    assert [row.verdict for row in blocks["top1"].rows] == ["baseline", "better", "worse"]
-    assert [row.verdict for row in blocks["loss"].rows] == ["baseline", "worse", "undecided"]
+    assert [row.verdict for row in blocks["top1"].arms] == ["baseline", "better", "worse"]
+    assert [row.verdict for row in blocks["loss"].arms] == ["baseline", "worse", "undecided"]
 
 
 @pytest.mark.parametrize(("seeds", "verdict"), [(7, TOO_SMALL), (8, "better")])
@@ -60,11 +63,11 @@ def test_too_few_seeds_decide_nothing(
     make_study: MakeStudy, fill: Callable[..., Any], seeds: int, verdict: str
 ) -> None:
     """Six comparisons over seven seeds cannot be decided, however clear; over eight they can."""
-    facts = ablate(fill(make_study(), seeds).facts)
-    block = next(b for b in facts.blocks if b.metric.name == "high@10")
+    facts = compare_arms(fill(make_study(), seeds).facts)
+    block = next(b for b in facts.metrics if b.metric.name == "high@10")
     notes = " ".join(ablation_notes(facts))
 
-    gated = next(row for row in block.rows if row.arm.short == "self · relu")
+    gated = next(row for row in block.arms if row.arm.short == "self · relu")
     assert gated.verdict == verdict
     assert ("6 comparisons need at least 8 seeds" in notes) == (seeds == 7)
 
@@ -75,8 +78,8 @@ def test_unequal_seeds_pair_where_they_can(make_study: MakeStudy) -> None:
     _add(study, "none relu6", "top1", [0.5, 0.6])
     _add(study, "none relu", "top1", [0.6, 0.8, 0.1])
 
-    facts = ablate(study.facts)
-    row = facts.blocks[0].rows[1]
+    facts = compare_arms(study.facts)
+    row = facts.metrics[0].arms[1]
 
     assert row.summary.n == 3
     assert row.summary.mean == pytest.approx(0.5)
@@ -92,15 +95,15 @@ def test_an_arm_without_trials_has_a_row_and_no_numbers(make_study: MakeStudy) -
     _add(study, "none relu", "top1", [0.6, 0.8])
     study.add_trial("self gelu", 0, failure="code")
 
-    block = ablate(study.facts).blocks[0]
+    block = compare_arms(study.facts).metrics[0]
 
     assert block.comparisons == 1
-    assert (block.rows[2].summary, block.rows[2].p, block.rows[2].verdict) == (None, None, "")
+    assert (block.arms[2].summary, block.arms[2].p, block.arms[2].verdict) == (None, None, "")
 
 
 def test_costs_are_plain_differences_and_latency_has_an_interval(full_study: Any) -> None:
     """A cost differs by what it differs; a latency's interval adds both in quadrature."""
-    costs = {block.metric.name: block.costs for block in ablate(full_study.facts).costs}
+    costs = {block.metric.name: block.arms for block in compare_arms(full_study.facts).costs}
     gated = next(c for c in costs["flops"] if c.arm.short == "self · relu")
     latency = next(c for c in costs["latency_ms"] if c.arm.short == "self · relu")
 
@@ -114,7 +117,7 @@ def test_costs_are_plain_differences_and_latency_has_an_interval(full_study: Any
 
 def test_what_no_arm_changes_is_said_and_not_tabled(full_study: Any) -> None:
     """Costs equal for all arms are one sentence each, an objective among them is called idle."""
-    facts = ablate(full_study.facts)
+    facts = compare_arms(full_study.facts)
     titles = [table.title for table in ablation_tables(facts)]
     notes = ablation_notes(facts)
 
@@ -129,9 +132,9 @@ def test_a_constant_objective_is_called_out(make_study: MakeStudy) -> None:
     for params in ("none relu6", "none relu"):
         study.add_trial(params, 0, {"top1": 0.5, "flops": 1000})
 
-    notes = ablation_notes(ablate(study.facts))
+    notes = ablation_notes(compare_arms(study.facts))
 
-    assert "flops is 1k for every arm: an objective that decides nothing here." in notes
+    assert "flops is 1k for every arm, so this objective has no influence here." in notes
 
 
 def test_sign_changes_are_within_one_side_of_the_spectrum(make_study: MakeStudy) -> None:
@@ -142,19 +145,21 @@ def test_sign_changes_are_within_one_side_of_the_spectrum(make_study: MakeStudy)
     study.add_trial("none relu", 0, {**base, "high@4": 0.6, "band@4:10": 0.4})
     study.add_trial("self gelu", 0, {**base, "high@10": 0.6, "low@10": 0.4, "band@0:4": 0.4})
 
-    facts = ablate(study.facts)
-    marked = {(b.metric.name, r.arm.short) for b in facts.blocks for r in b.rows if r.sign_changes}
+    facts = compare_arms(study.facts)
+    marked = {
+        (b.metric.name, r.arm.short) for b in facts.metrics for r in b.arms if r.sign_changes
+    }
 
     assert [(c.arm.short, c.positive, c.negative) for c in facts.sign_changes] == [
         ("none · relu", ("high@4",), ("band@4:10",))
     ]
     assert marked == {("high@4", "none · relu"), ("band@4:10", "none · relu")}
-    assert "‡ effects without one sign" in [table.title for table in ablation_tables(facts)]
+    assert "‡ effects whose sign depends on radius or protocol" in [table.title for table in ablation_tables(facts)]
 
 
 def test_band_tables_show_chance_and_the_majority_share(full_study: Any) -> None:
     """Beside every accuracy stand chance and the largest share of one predicted class."""
-    tables = ablation_tables(ablate(full_study.facts))[:6]
+    tables = ablation_tables(compare_arms(full_study.facts))[:6]
 
     assert all("chance 10.0" in table.title for table in tables)
     assert all(table.heading[-1] == "maj." for table in tables)
@@ -166,12 +171,12 @@ def test_without_a_baseline_arms_stand_side_by_side(
     make_study: MakeStudy, fill: Callable[..., Any]
 ) -> None:
     """No baseline, no differences: means, spreads and n, and a sentence that says so."""
-    facts = ablate(fill(make_study(NO_BASELINE), 2).facts)
+    facts = compare_arms(fill(make_study(NO_BASELINE), 2).facts)
     table = ablation_tables(facts)[0]
 
     assert table.heading == ("product · activation", "mean ± sd", "n", "maj.")
     assert "no baseline" in ablation_notes(facts)[0]
-    assert [row.verdict for row in facts.blocks[0].rows] == [""] * 7
+    assert [row.verdict for row in facts.metrics[0].arms] == [""] * 7
 
 
 def test_a_baseline_without_trials_is_said(make_study: MakeStudy) -> None:
@@ -179,7 +184,7 @@ def test_a_baseline_without_trials_is_said(make_study: MakeStudy) -> None:
     study = make_study()
     _add(study, "none relu", "top1", [0.6, 0.8])
 
-    facts = ablate(study.facts)
+    facts = compare_arms(study.facts)
 
     assert "baseline has no completed trial" in ablation_notes(facts)[0]
     assert ablation_tables(facts)[0].heading[:3] == ("product · activation", "mean ± sd", "n")
@@ -191,10 +196,10 @@ def test_missing_bands_leave_no_block(make_study: MakeStudy) -> None:
     study.add_trial("none relu6", 0, {"top1": 0.5, "high@10": 0.2})
     study.add_trial("none relu", 0, {"top1": 0.5})
 
-    facts = ablate(study.facts)
+    facts = compare_arms(study.facts)
     table = ablation_tables(facts)[1]
 
-    assert [block.metric.name for block in facts.blocks] == ["top1", "high@10"]
+    assert [block.metric.name for block in facts.metrics] == ["top1", "high@10"]
     assert [cell.text for cell in table.rows[1]][:3] == ["none · relu", "–", "0"]  # noqa: RUF001
 
 
@@ -204,7 +209,7 @@ def test_ranks_are_by_what_reads_alike(make_study: MakeStudy) -> None:
     for params, top1 in (("none relu6", 0.5), ("none relu", 0.70001), ("none gelu", 0.7)):
         study.add_trial(params, 0, {"top1": top1, "nodc": 0.3})
 
-    tables = overview_tables(ablate(study.facts))
+    tables = overview_tables(compare_arms(study.facts))
 
     assert [row[1].rank for row in tables[0].rows] == [2, 1, 1]
     assert [row[2].rank for row in tables[0].rows] == [0, 0, 0]
@@ -212,10 +217,10 @@ def test_ranks_are_by_what_reads_alike(make_study: MakeStudy) -> None:
 
 def test_csv_has_every_number_unrounded(full_study: Any) -> None:
     """Each metric and arm is one row that gives back the exact mean, and nothing reads as zero."""
-    facts = ablate(full_study.facts)
+    facts = compare_arms(full_study.facts)
     rows = list(csv.DictReader(io.StringIO(ablation_csv(facts))))
 
-    assert len(rows) == 7 * (len(facts.blocks) + len(facts.costs))
+    assert len(rows) == 7 * (len(facts.metrics) + len(facts.costs))
     top1 = {row["label"]: row for row in rows if row["metric"] == "top1"}
     for arm in full_study.facts.arms:
         assert float(top1[arm.label]["mean"]) == arm.mean("top1")

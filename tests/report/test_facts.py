@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from gmsearch.display import MINUS
 from gmsearch.experiment import Objective
 from gmsearch.records import Failure, State
-from gmsearch.report.metrics import MINUS, metric
+from gmsearch.report.shown import shown_metric
 from gmsearch.stats import Summary
 
 MakeStudy = Callable[..., Any]
@@ -47,7 +48,7 @@ def test_only_complete_trials_give_numbers(make_study: MakeStudy) -> None:
 
     assert [arm.by_seed("top1") for arm in found.arms] == [{0: 0.5}, {}]
     assert [arm.short for arm in found.measured] == ["none · relu"]
-    assert {(o.state, o.count, o.of, o.reason) for o in found.outcomes} == {
+    assert {(o.state, o.count, o.of, o.reason) for o in found.endings} == {
         ("COMPLETE", 1, "trials", ""),
         ("PRUNED", 1, "trials", ""),
         ("FAILED", 2, "trials", "oom: out of memory [1m"),
@@ -62,7 +63,7 @@ def test_a_timing_that_failed_is_counted(make_study: MakeStudy) -> None:
     study.add_timing("none relu", 1.0, attempt=2)
     study.add_timing("none gelu", 1.0, **lost)
 
-    found = study.facts.outcomes
+    found = study.facts.endings
 
     assert [(o.state, o.count, o.of, o.reason) for o in found] == [
         ("FAILED", 1, "timings", "oom: too large")
@@ -77,7 +78,7 @@ def test_infeasible_arms_are_counted_by_constraint(make_study: MakeStudy) -> Non
     study.add_infeasible("self gelu", "flops")
     study.add_trial("self gelu", 0, {"top1": 0.5})
 
-    infeasible = [o for o in study.facts.outcomes if o.state == "INFEASIBLE"]
+    infeasible = [o for o in study.facts.endings if o.state == "INFEASIBLE"]
 
     assert [(o.count, o.of) for o in infeasible] == [(1, "arms")]
     assert "flops" in infeasible[0].reason
@@ -93,7 +94,7 @@ def test_what_the_space_forbids_by_now_is_left_out(make_study: MakeStudy) -> Non
     found = study.facts
 
     assert [arm.short for arm in found.arms] == ["none · relu"]
-    assert [o.count for o in found.outcomes if o.state == "LEFT OUT"] == [1]
+    assert [o.count for o in found.endings if o.state == "LEFT OUT"] == [1]
 
 
 def test_a_seed_measured_twice_counts_once(make_study: MakeStudy) -> None:
@@ -181,7 +182,7 @@ def test_numbers_are_written_in_their_unit(
     name: str, value: float, text: str, signed: str
 ) -> None:
     """Shares in %, counts with a prefix, nothing as minus zero, a sign only for differences."""
-    shown = metric(name, (), 1000)
+    shown = shown_metric(name, (), 1000)
 
     assert shown.text(value) == text.replace("-", MINUS)
     assert shown.text(value, signed=True) == signed.replace("-", MINUS)
@@ -192,8 +193,8 @@ def test_direction_and_decimals() -> None:
     names = ("top1", "nodc", "holdout.low@4", "loss", "flops", "latency_ms", "train_loss")
     declared = Objective(metric="loss", direction="maximize")
 
-    assert [metric(n, (), None).maximize for n in names] == [True] * 3 + [False] * 4
-    assert metric("loss", (declared,), None).maximize
-    assert metric("top1", (), 10_000).text(0.5) == "50.00"
-    assert metric("top1", (), 3925).title == "top1 ↑ (%)"
-    assert metric("latency_ms", (), None).title == "latency_ms ↓ (ms)"
+    assert [shown_metric(n, (), None).maximize for n in names] == [True] * 3 + [False] * 4
+    assert shown_metric("loss", (declared,), None).maximize
+    assert shown_metric("top1", (), 10_000).text(0.5) == "50.00"
+    assert shown_metric("top1", (), 3925).title == "top1 ↑ (%)"
+    assert shown_metric("latency_ms", (), None).title == "latency_ms ↓ (ms)"

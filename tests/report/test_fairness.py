@@ -11,7 +11,7 @@ from typing import Any
 
 from gmsearch.plain import plain
 from gmsearch.records import State, TrialRecord, record_from
-from gmsearch.report.fairness import fairness_notes, fairness_table
+from gmsearch.report.tuning import tuning_notes, tuning_tables
 
 MADE = (
     "search:",
@@ -61,19 +61,18 @@ def test_every_arm_shows_its_values_and_its_share_of_the_cost(
 ) -> None:
     """The rate, with its end of the range; the widths trained; the flops beside the baseline."""
     facts = made(make_study).facts
-    table = fairness_table(facts)
-    assert table is not None
+    (table,) = tuning_tables(facts)
     assert table.heading == ("product · activation", "lr", "widths", "flops / baseline")
     assert [[cell.text for cell in row] for row in table.rows] == [
         ["none · relu6", "0.003", "16-32-64", "1.0000"],
         ["self · relu", "0.01 (highest)", "15-31-62", "0.9850"],
     ]
     assert [arm.baseline for arm in facts.arms] == [True, False]
-    notes = " ".join(fairness_notes(facts))
+    notes = " ".join(tuning_notes(facts))
     assert "lr among 0.001, 0.003, 0.01" in notes
-    assert "The lr chosen is the highest of those tried" in notes
+    assert "The tuned lr is the highest value tried" in notes
     assert "for: product=self activation=relu." in notes
-    assert "0.9850 to 1.0000" in notes
+    assert "from 0.9850 to 1.0000" in notes
 
 
 def test_runs_that_choose_are_in_no_number(make_study: Callable[..., Any]) -> None:
@@ -81,10 +80,10 @@ def test_runs_that_choose_are_in_no_number(make_study: Callable[..., Any]) -> No
     study = made(make_study)
     facts = study.facts
     assert [set(arm.trials) for arm in facts.arms] == [{0}, {0}]
-    told = {(o.state, o.count, o.of): o.reason for o in facts.outcomes}
+    told = {(o.state, o.count, o.of): o.reason for o in facts.endings}
     assert told["COMPLETE", 2, "trials"] == ""
-    assert told["FAILED", 1, "arms"].startswith("no lr of those to choose from")
-    why = "no widths found that match the baseline's flops before training"
+    assert told["FAILED", 1, "arms"] == "training failed with every value of lr"
+    why = "no widths match the baseline's flops before training"
     assert told["INFEASIBLE", 1, "arms"] == why
 
 
@@ -97,12 +96,12 @@ def test_the_files_hold_both(make_study: Callable[..., Any]) -> None:
         ("0.01", "15-31-62"),
     }
     assert "train.lr" in _text(files["pareto.csv"]).splitlines()[0]
-    assert "## made comparable" in _text(files["ablation.md"])
+    assert "## tuned values and matched cost" in _text(files["ablation.md"])
     plain_study = make_study()
     plain_study.add_trial("none relu6", 0)
     _, files = plain_study.report()
     assert "train.lr" not in _text(files["ablation.csv"])
-    assert "made comparable" not in _text(files["ablation.md"])
+    assert "tuned values" not in _text(files["ablation.md"])
 
 
 def _text(path: Path) -> str:

@@ -15,11 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.transforms import Bbox
 
 from gmsearch import ledger
-from gmsearch.report.curve_figure import curve_figure
 from gmsearch.report.curves import trace
-from gmsearch.report.figures import SETTINGS, styles, write
-from gmsearch.report.front import judge
-from gmsearch.report.front_figure import front_figure
+from gmsearch.report.dominance import find_front
+from gmsearch.report.figures.curves import curve_figure
+from gmsearch.report.figures.front import front_figure
+from gmsearch.report.figures.style import SETTINGS, styles, write
 
 MakeStudy = Callable[..., Any]
 OBJECTIVES = "{top1: maximize, high@10: maximize, flops: minimize, latency_ms: minimize}"
@@ -65,7 +65,7 @@ def test_every_pair_of_objectives_has_a_panel_and_room(
     """The front of any number of objectives is drawn without one text on another."""
     study = fill(make_study((OBJECTIVES, objectives)), 2)
 
-    figure = front_figure(judge(study.facts))
+    figure = front_figure(find_front(study.facts))
 
     assert figure is not None
     assert sum(ax.axison for ax in figure.axes) == panels
@@ -80,7 +80,7 @@ def test_a_constant_objective_has_no_panel(
         make_study((OBJECTIVES, "{top1: maximize, flops: minimize, params: minimize}")), 2
     )
 
-    figure = front_figure(judge(study.facts))
+    figure = front_figure(find_front(study.facts))
 
     assert figure is not None
     labels = {ax.get_xlabel() for ax in figure.axes} | {ax.get_ylabel() for ax in figure.axes}
@@ -94,7 +94,7 @@ def test_a_front_of_none_or_one(make_study: MakeStudy, trials: int) -> None:
     for _ in range(trials):
         study.add_trial("none relu", 0, {"top1": 0.5, "flops": 10})
 
-    assert (front_figure(judge(study.facts)) is not None) == bool(trials)
+    assert (front_figure(find_front(study.facts)) is not None) == bool(trials)
 
 
 def test_costs_of_many_magnitudes_are_drawn_on_a_logarithmic_axis(make_study: MakeStudy) -> None:
@@ -103,7 +103,7 @@ def test_costs_of_many_magnitudes_are_drawn_on_a_logarithmic_axis(make_study: Ma
     for params, flops in (("none relu6", 1e5), ("none relu", 1e6), ("none gelu", 4e7)):
         study.add_trial(params, 0, {"top1": flops / 1e8, "flops": flops})
 
-    figure = front_figure(judge(study.facts))
+    figure = front_figure(find_front(study.facts))
 
     assert figure is not None
     assert [ax.get_xscale() for ax in figure.axes] == ["log"]
@@ -120,7 +120,7 @@ def test_curves_show_every_radius_without_overlap(
     study = fill(make_study(), 3, histories=True)
     facts = trace(study.facts, _histories(study))
 
-    figure = curve_figure(facts, [])
+    figure = curve_figure(facts)
 
     assert figure is not None
     titles = [ax.get_title().split(" ")[0] for ax in figure.axes]
@@ -163,7 +163,7 @@ def test_without_a_history_there_is_no_figure(make_study: MakeStudy) -> None:
     facts = trace(study.facts, {})
 
     assert facts.panels == ()
-    assert curve_figure(facts, []) is None
+    assert curve_figure(facts) is None
 
 
 def test_few_arms_are_all_told_apart_many_only_the_preferred(
@@ -190,7 +190,7 @@ def test_files_are_the_same_bytes_and_tell_no_time(
 
     files = [
         [write(figure, "png"), write(figure, "svg")]
-        for figure in (front_figure(judge(study.facts)) for _ in range(2))
+        for figure in (front_figure(find_front(study.facts)) for _ in range(2))
         if figure is not None
     ]
 
@@ -212,7 +212,7 @@ def test_error_bars_are_sd_over_seeds_and_latency_intervals(
         study.add_trial("none relu", seed, {"top1": top1})
         study.add_trial("none gelu", seed, {"top1": top1 / 2})
 
-    figure = front_figure(judge(study.facts))
+    figure = front_figure(find_front(study.facts))
 
     assert figure is not None
     segments = [c.get_segments()[0] for c in figure.axes[0].collections]

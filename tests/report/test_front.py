@@ -11,10 +11,8 @@ import pytest
 
 from gmsearch import pareto
 from gmsearch.records import State
-from gmsearch.report.csvs import front_csv
-from gmsearch.report.front import FrontFacts, judge
-from gmsearch.report.notes import front_notes
-from gmsearch.report.tables import SHOWN_ARMS, front_table
+from gmsearch.report.dominance import FrontFacts, find_front
+from gmsearch.report.sections.front import SHOWN_ARMS, front_csv, front_notes, front_tables
 
 MakeStudy = Callable[..., Any]
 OBJECTIVES = "{top1: maximize, high@10: maximize, flops: minimize, latency_ms: minimize}"
@@ -27,7 +25,7 @@ def _members(facts: FrontFacts) -> set[str]:
 
 def test_the_front_is_that_of_the_means(full_study: Any) -> None:
     """Points, mask and order follow from the means over the seeds and the directions."""
-    facts = judge(full_study.facts)
+    facts = find_front(full_study.facts)
     names = [axis.metric.name for axis in facts.axes]
     signs = [-1, -1, 1, 1]
 
@@ -48,7 +46,7 @@ def test_seeds_are_averaged_before_dominance(make_study: MakeStudy) -> None:
         study.add_trial("none relu6", seed, {"top1": steady, "flops": 100})
         study.add_trial("none relu", seed, {"top1": lucky, "flops": 100})
 
-    assert _members(judge(study.facts)) == {"none · relu6"}
+    assert _members(find_front(study.facts)) == {"none · relu6"}
 
 
 def test_only_complete_trials_count(make_study: MakeStudy) -> None:
@@ -61,7 +59,7 @@ def test_only_complete_trials_count(make_study: MakeStudy) -> None:
     study.add_trial("self gelu", 0, best, state=State.INFEASIBLE)
     study.add_infeasible("self relu", "flops")
 
-    facts = judge(study.facts)
+    facts = find_front(study.facts)
 
     assert _members(facts) == {"none · relu6"}
     assert {reason for _, reason in facts.left_out} == {"no trial completed"}
@@ -82,7 +80,7 @@ def test_constraints_are_judged_by_means_and_the_baseline(make_study: MakeStudy)
         for seed, value in enumerate(top1):
             study.add_trial(params, seed, {"top1": value, "flops": flops})
 
-    facts = judge(study.facts)
+    facts = find_front(study.facts)
 
     assert _members(facts) == {"none · relu6", "none · gelu"}
     reasons = {arm.short: reason for arm, reason in facts.left_out}
@@ -99,7 +97,7 @@ def test_a_latency_breaks_its_bound_with_its_whole_interval(
     study.add_trial("none relu", 0, {"top1": 0.5, "flops": 100})
     study.add_timing("none relu", latency)
 
-    assert bool(judge(study.facts).points) == feasible
+    assert bool(find_front(study.facts).points) == feasible
 
 
 def test_what_was_not_measured_is_left_out_with_the_reason(make_study: MakeStudy) -> None:
@@ -113,7 +111,7 @@ def test_what_was_not_measured_is_left_out_with_the_reason(make_study: MakeStudy
     study.add_trial("none relu", 1, {"high@10": 0.5})
     study.add_trial("none gelu", 0, {"top1": 0.5, "high@10": 0.5})
 
-    facts = judge(study.facts)
+    facts = find_front(study.facts)
 
     assert {arm.short: reason for arm, reason in facts.left_out} == {
         "none · relu6": "high@10 not measured",
@@ -131,8 +129,8 @@ def test_a_search_is_judged_on_the_holdout_and_shown_on_the_evaluation_split(
     study.add_trial("none relu", 0, {"top1": 0.9, "holdout.top1": 0.5, "flops": 100})
     study.add_trial("none gelu", 0, {"top1": 0.1, "holdout.top1": 0.6, "flops": 100})
 
-    facts = judge(study.facts)
-    table = front_table(facts)
+    facts = find_front(study.facts)
+    (table,) = front_tables(facts)
 
     assert _members(facts) == {"none · gelu"}
     assert table.heading[1:4] == ("holdout.top1 ↑ (%)", "top1 ↑ (%)", "flops ↓")
@@ -145,7 +143,7 @@ def test_equal_arms_share_the_front(make_study: MakeStudy) -> None:
     for params in ("none relu6", "none relu", "self gelu"):
         study.add_trial(params, 0, {"top1": 0.5, "flops": 100})
 
-    facts = judge(study.facts)
+    facts = find_front(study.facts)
 
     assert len(facts.members) == 3
     assert facts.volume is None
@@ -162,7 +160,7 @@ def test_probability_follows_the_spread(make_study: MakeStudy) -> None:
         study.add_trial("none gelu", seed, {"top1": 0.5 + wave})
     study.add_trial("self gelu", 0, {"top1": 0.4})
 
-    chances = {p.arm.short: p.probability for p in judge(study.facts).points}
+    chances = {p.arm.short: p.probability for p in find_front(study.facts).points}
 
     assert 0.2 < chances["none · relu6"] < 0.8
     assert chances["none · relu6"] + chances["none · relu"] == pytest.approx(1, abs=0.02)
@@ -178,7 +176,7 @@ def test_timing_spread_counts_too(make_study: MakeStudy) -> None:
         for seed in range(2):
             study.add_trial(params, seed, {"top1": 0.5})
 
-    chances = {p.arm.short: p.probability for p in judge(study.facts).points}
+    chances = {p.arm.short: p.probability for p in find_front(study.facts).points}
 
     assert 0.2 < chances["none · relu"] < 0.5
     assert chances["none · gelu"] == 0
@@ -194,7 +192,7 @@ def test_hypervolume_is_the_share_of_its_box(make_study: MakeStudy) -> None:
     ):
         study.add_trial(params, 0, {"top1": top1, "flops": flops, "params": 7})
 
-    facts = judge(study.facts)
+    facts = find_front(study.facts)
 
     assert facts.constant == ("params",)
     assert facts.volume is not None
@@ -215,10 +213,10 @@ def test_the_knee_is_marked(make_study: MakeStudy) -> None:
     ):
         study.add_trial(params, 0, {"top1": top1, "flops": flops})
 
-    facts = judge(study.facts)
+    facts = find_front(study.facts)
 
     assert [p.arm.short for p in facts.points if p.knee] == ["none · relu"]
-    assert {row[0].text: row[-1].text for row in front_table(facts).rows} == {
+    assert {row[0].text: row[-1].text for row in front_tables(facts)[0].rows} == {
         "none · gelu": "yes",
         "none · relu": "knee",
         "none · relu6 (baseline)": "yes",
@@ -237,11 +235,11 @@ def test_a_long_front_shows_its_members_and_says_so(make_study: MakeStudy) -> No
         top1 = 0.5 if width < 10 else 0.1
         study.add_trial(params, 0, {"top1": top1 + width / 1000, "flops": width})
 
-    facts = judge(study.facts)
+    facts = find_front(study.facts)
     rows = list(csv.DictReader(io.StringIO(front_csv(facts))))
 
     assert len(facts.points) > SHOWN_ARMS
-    assert len(front_table(facts).rows) == len(facts.members) == 2
+    assert len(front_tables(facts)[0].rows) == len(facts.members) == 2
     assert "30 dominated arms are not shown" in " ".join(front_notes(facts))
     assert len(rows) == 32
 
@@ -250,7 +248,7 @@ def test_csv_has_means_unrounded_and_those_left_out(full_study: Any) -> None:
     """Every arm is one row; an arm left out has its reason and no numbers."""
     full_study.add_trial("none relu6", 99, failure="code")
     full_study.add_trial({"gate.product": "self", "gate.activation": "relu"}, 99, failure="code")
-    facts = judge(full_study.facts)
+    facts = find_front(full_study.facts)
 
     rows = list(csv.DictReader(io.StringIO(front_csv(facts))))
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from gmsearch.experiment import Bands
-from gmsearch.report.ablation import ablate
-from gmsearch.report.notes import measured_notes
+from gmsearch.report.comparison import compare_arms
+from gmsearch.report.sections.protocol import measured_notes
 
 MakeStudy = Callable[..., Any]
 
@@ -47,27 +47,27 @@ def study(make_study: MakeStudy) -> Any:
 
 def test_bands_measured_later_are_compared_like_the_others(study: Any) -> None:
     """They follow the study's own, by protocol and radius, each with its own majority."""
-    blocks = {block.metric.name: block for block in ablate(study.facts).blocks}
+    blocks = {block.metric.name: block for block in compare_arms(study.facts).metrics}
 
     assert list(blocks) == ["top1", "high@10", "low@6", "high@6", "high@10[dc=drop]"]
-    assert [row.majority for row in blocks["high@6"].rows] == pytest.approx([0.4, 0.4])
-    assert [row.majority for row in blocks["high@10[dc=drop]"].rows] == pytest.approx([0.66] * 2)
-    assert blocks["high@6"].rows[1].paired.difference == pytest.approx(0.1)
-    assert blocks["high@10[dc=drop]"].metric.kind == "share"
+    assert [row.majority for row in blocks["high@6"].arms] == pytest.approx([0.4, 0.4])
+    assert [row.majority for row in blocks["high@10[dc=drop]"].arms] == pytest.approx([0.66] * 2)
+    assert blocks["high@6"].arms[1].paired.difference == pytest.approx(0.1)
+    assert blocks["high@10[dc=drop]"].metric.form == "share"
 
 
 def test_an_effect_whose_sign_hangs_on_the_protocol_is_marked(study: Any) -> None:
     """+5 points with the mean put back, -2 without: both are marked, and named side by side."""
-    facts = ablate(study.facts)
+    facts = compare_arms(study.facts)
 
     ((change),) = facts.sign_changes
     assert change.positive == ("high@10", "high@6")
     assert change.negative == ("high@10[dc=drop]",)
-    marked = {b.metric.name for b in facts.blocks for row in b.rows if row.sign_changes}
+    marked = {b.metric.name for b in facts.metrics for row in b.arms if row.sign_changes}
     assert marked == {"high@10", "high@6", "high@10[dc=drop]"}
-    printed, files = study.report(ablation=True)
+    printed, files = study.report("ablation")
     assert "‡" in printed
-    assert "choice of radius or protocol" in " ".join(printed.split())
+    assert "depends on the radius or protocol chosen" in " ".join(printed.split())
     assert "high@10{[}dc=drop]" in files["ablation.tex"].read_text(encoding="utf-8")
 
 
@@ -86,4 +86,4 @@ def test_how_it_was_measured_says_what_came_later(study: Any) -> None:
     notes = " ".join(measured_notes(study.facts))
 
     assert "r = 6 keeps 11 %" in notes
-    assert "the weights that the trials left: low@6, high@6, high@10[dc=drop]" in notes
+    assert "saved weights: low@6, high@6, high@10[dc=drop]" in notes

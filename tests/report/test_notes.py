@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from gmsearch.report.band_notes import share_below
-from gmsearch.report.front import judge
-from gmsearch.report.notes import front_notes, measured_notes
+from gmsearch.report.dominance import find_front
+from gmsearch.report.sections.front import front_notes
+from gmsearch.report.sections.protocol import measured_notes
 
 MakeStudy = Callable[..., Any]
 
@@ -35,8 +36,8 @@ def test_size_split_and_chance_are_stated(full_study: Any) -> None:
     assert "of the 32 × 32 image" in notes
     assert "r = 10 keeps 30 %" in notes
     assert "1024 images; chance 10.0 %" in notes
-    assert "data set's mean put back" in notes
-    assert "No split chose" in notes
+    assert "data set's mean added back" in notes
+    assert "No model selection: every arm is reported." in notes
 
 
 def test_a_search_says_which_split_chose(make_study: MakeStudy) -> None:
@@ -48,9 +49,9 @@ def test_a_search_says_which_split_chose(make_study: MakeStudy) -> None:
 
     notes = _notes(study)
 
-    assert "The holdout (10 % of the training split, 410 images) chose" in notes
+    assert "Selection used the holdout (10 % of the training split, 410 images)" in notes
     assert "3925 images" in notes
-    assert "0123456789abcdef, a digest of paths and sizes" in notes
+    assert "0123456789abcdef (a digest of paths and sizes)" in notes
 
 
 def test_synthetic_data_are_called_synthetic(make_study: MakeStudy) -> None:
@@ -115,7 +116,7 @@ def test_unusual_band_options_are_named(make_study: MakeStudy) -> None:
 
     notes = _notes(study)
 
-    assert "without any mean (edge: le, rescale: max)" in notes
+    assert "have no mean (edge: le, rescale: max)" in notes
 
 
 def test_a_seed_measured_again_is_said(make_study: MakeStudy) -> None:
@@ -124,7 +125,7 @@ def test_a_seed_measured_again_is_said(make_study: MakeStudy) -> None:
     study.add_trial("none relu", 0, {"top1": 0.5})
     study.add_trial("none relu", 0, {"top1": 0.7}, key="elsewhere")
 
-    assert "1 trials were measured again" in _notes(study)
+    assert "1 trials were repeated" in _notes(study)
 
 
 def test_a_band_on_the_front_stands_beside_its_controls(make_study: MakeStudy) -> None:
@@ -135,7 +136,7 @@ def test_a_band_on_the_front_stands_beside_its_controls(make_study: MakeStudy) -
         measured = {"top1": 0.5, "high@10": 0.3, "majority.high@10": share, "nodc": 0.25}
         study.add_trial("none relu", seed, {**measured, "flops": 7.0, "latency_ms": 1.0})
 
-    notes = " ".join(front_notes(judge(study.facts)))
+    notes = " ".join(front_notes(find_front(study.facts)))
 
     assert "the largest share of one predicted class is 30.0 to 30.0 %" in notes
     assert "(nodc) is 25.0 to 25.0 %" in notes
@@ -150,5 +151,5 @@ def test_operators_nobody_counts_are_named(make_study: MakeStudy) -> None:
     study.add({**ask, "number": 2, "arm": "b", "uncounted": ["mean"]})
     study.add({**ask, "number": 3, "arm": "c"})
 
-    assert "operators of timm's models: mean (2 arms), softmax (1 arm)." in _notes(study)
+    assert "operators of timm models: mean (2 arms), softmax (1 arm)." in _notes(study)
     assert "operators" not in _notes(make_study())

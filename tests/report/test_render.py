@@ -13,15 +13,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from gmsearch.report.render import latex, markdown, show
-from gmsearch.report.tables import Cell, Table
+from gmsearch.report.render.latex import latex
+from gmsearch.report.render.markdown import markdown
+from gmsearch.report.render.terminal import show
+from gmsearch.report.tables import Cell, TextTable
 
 NASTY = r"50% & $x_1^2$ #{a}~\b <c> |d| [e] *f* _g_ `h` “ü” ± − ↑"  # noqa: RUF001
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
-def _table(*texts: str, rank: int = 0) -> Table:
-    return Table(title=texts[0], heading=texts, rows=(tuple(Cell(t, rank) for t in texts),))
+def _table(*texts: str, rank: int = 0) -> TextTable:
+    return TextTable(title=texts[0], heading=texts, rows=(tuple(Cell(t, rank) for t in texts),))
 
 
 def _unescaped(text: str, character: str) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from gmsearch.errors import StudyError
+from gmsearch.report.sections import SECTIONS
 
 MakeStudy = Callable[..., Any]
 PARETO = {"pareto.md", "pareto.tex", "pareto.csv", "pareto.png", "pareto.svg"}
@@ -42,7 +43,7 @@ def test_a_flag_gives_its_part_alone(
     make_study: MakeStudy, fill: Callable[..., Any], flag: str, expected: set[str]
 ) -> None:
     """Each flag writes its own files and no others."""
-    _, files = fill(make_study(), 2, histories=True).report(**{flag: True})
+    _, files = fill(make_study(), 2, histories=True).report(flag)
 
     assert set(files) == expected
 
@@ -67,8 +68,7 @@ import json, sys
 from pathlib import Path
 from rich.console import Console
 from gmsearch.report import write_report
-write_report(Path(sys.argv[1]), Path(sys.argv[2]), pareto=False, ablation=False, curves=False,
-             console=Console(quiet=True))
+write_report(Path(sys.argv[1]), Path(sys.argv[2]), console=Console(quiet=True))
 print(json.dumps([name for name in ("torch", "timm", "ray") if name in sys.modules]))
 """
 
@@ -84,9 +84,9 @@ def test_a_study_without_trials_is_told_in_a_sentence(make_study: MakeStudy) -> 
     """Nothing run yet: one plain sentence, and text files that say the same."""
     printed, files = make_study().report()
 
-    assert printed.count("The study has no trial yet: there is nothing to report.") == 1
+    assert printed.count("The study has no trials yet, so there is nothing to report.") == 1
     assert set(files) == TEXTS | TRIALS
-    assert "no trial yet" in files["ablation.tex"].read_text(encoding="utf-8")
+    assert "no trials yet" in files["ablation.tex"].read_text(encoding="utf-8")
 
 
 def test_a_study_where_all_failed_names_the_reasons(make_study: MakeStudy) -> None:
@@ -101,7 +101,7 @@ def test_a_study_where_all_failed_names_the_reasons(make_study: MakeStudy) -> No
     assert "3 trials" in printed
     assert "diverged: loss is nan, step 0" in printed
     assert "flops out of bounds before training" in printed
-    assert "No trial has completed: there is nothing to compare." in printed
+    assert "No trial has completed, so there is nothing to compare." in printed
     assert set(files) == TEXTS | TRIALS
 
 
@@ -125,7 +125,7 @@ def test_one_objective_and_one_arm(make_study: MakeStudy) -> None:
     study = make_study((objectives, "{top1: maximize}"))
     study.add_trial("none relu", 0, {"top1": 0.5})
 
-    printed, files = study.report(pareto=True)
+    printed, files = study.report("pareto")
 
     assert set(files) == PARETO
     assert "nothing was compared" in printed
@@ -138,7 +138,7 @@ def test_an_ablation_of_a_search_is_made_when_asked_for(
     study = fill(make_study(("method: grid, seeds: 8", "method: random, candidates: 7")), 2)
 
     printed, files = study.report()
-    _, asked = study.report(ablation=True)
+    _, asked = study.report("ablation")
 
     assert set(files) == PARETO | TRIALS
     assert set(asked) == ABLATION
@@ -170,3 +170,16 @@ def test_reading_changes_nothing_in_the_study(
 
 def _contents(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_an_unknown_flag_is_refused(make_study: MakeStudy) -> None:
+    """A flag that no section has is an error that lists the flags, never an empty report."""
+    with pytest.raises(ValueError, match="expected flags among pareto, ablation, curves, got f"):
+        make_study().report("front")
+
+
+def test_sections_have_names_of_their_own() -> None:
+    """No section writes the files of another, and what is printed has a heading."""
+    names = [section.name for section in SECTIONS]
+    assert len(set(names)) == len(names)
+    assert all(section.title for section in SECTIONS if section.flags or section.always)

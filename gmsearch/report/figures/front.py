@@ -14,7 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import EngFormatter, FuncFormatter, NullFormatter
 
 from gmsearch import pareto
-from gmsearch.report.figures import (
+from gmsearch.report.dominance import FrontFacts, Point
+from gmsearch.report.figures.style import (
     GREY,
     SETTINGS,
     Style,
@@ -24,28 +25,26 @@ from gmsearch.report.figures import (
     grid,
     styles,
 )
-from gmsearch.report.front import FrontFacts, Point
-from gmsearch.report.metrics import Metric
+from gmsearch.report.shown import ShownMetric
 
 _COLUMNS = 3
 _LOG_RANGE = 20
 """A cost that spans more than this factor is drawn on a logarithmic axis."""
-_FACTORS = {"share": 100.0}
-Bars = tuple[float, float]
+ErrorBar = tuple[float, float]
 
 
 def front_figure(facts: FrontFacts) -> Figure | None:
     """Draw means and spreads, the front coloured and joined; None without a point.
 
-    What is drawn is measured on the evaluation split, also where the holdout chose the members.
-    The line of a panel joins the members that are not dominated in its two objectives alone.
+    Values drawn are on the evaluation split, even after a search, whose front is decided on the
+    holdout. The line of a panel joins the members that are not dominated in its two objectives.
     """
     points = [point for point in facts.points if None not in point.shown]
     if not points:
         return None
     look = styles(facts.study, [point.arm for point in facts.members])
     varying = [i for i, axis in enumerate(facts.axes) if axis.metric.name not in facts.constant]
-    # What is to be small goes to the right, what is to be large goes up.
+    # Costs on the horizontal axis, accuracies on the vertical one.
     varying.sort(key=lambda i: facts.axes[i].metric.maximize)
     pairs = list(itertools.combinations(varying, 2))
     with mpl.rc_context(SETTINGS):
@@ -90,7 +89,7 @@ def _pair(
         if style is None and point.on_front:
             color = "#444444"
         x, y = (_value(point, i, m) for i, m in zip(pair, metrics, strict=True))
-        bars = [_bars(point, i, m) for i, m in zip(pair, metrics, strict=True)]
+        bars = [_error_bar(point, i, m) for i, m in zip(pair, metrics, strict=True)]
         panel.errorbar(
             x,
             y,
@@ -130,37 +129,37 @@ _RING: dict[str, Any] = {
 
 
 def _scale(
-    panel: Axes, metrics: Sequence[Metric], points: Sequence[Point], pair: tuple[int, int]
+    panel: Axes, metrics: Sequence[ShownMetric], points: Sequence[Point], pair: tuple[int, int]
 ) -> None:
     for name, axis, metric, i in zip("xy", (panel.xaxis, panel.yaxis), metrics, pair, strict=True):
         values = [_value(point, i, metric) for point in points]
-        if metric.kind != "share" and min(values) > 0 and max(values) > _LOG_RANGE * min(values):
+        if metric.form != "share" and min(values) > 0 and max(values) > _LOG_RANGE * min(values):
             panel.set(**{f"{name}scale": "log"})
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axis.set_minor_formatter(NullFormatter())
-        if metric.kind == "count":
+        if metric.form == "count":
             axis.set_major_formatter(EngFormatter(sep=""))
 
 
-def _value(point: Point, i: int, metric: Metric) -> float:
+def _value(point: Point, i: int, metric: ShownMetric) -> float:
     summary = point.shown[i]
     assert summary is not None, "points without a value are not drawn"
-    return summary.mean * _FACTORS.get(metric.kind, 1.0)
+    return summary.mean * metric.factor
 
 
-def _bars(point: Point, i: int, metric: Metric) -> Bars:
-    """Return how far the error bar reaches down and up: sd over seeds, interval of a timing."""
+def _error_bar(point: Point, i: int, metric: ShownMetric) -> ErrorBar:
+    """Return how far the error bar reaches down and up: sd over seeds, or a timing interval."""
     summary, timing = point.shown[i], point.arm.timings.get(metric.name)
     if timing is not None and timing.low is not None and timing.high is not None:
         return max(0.0, timing.value - timing.low), max(0.0, timing.high - timing.value)
     sd = (summary.sd if summary is not None else None) or 0.0
-    return (sd * _FACTORS.get(metric.kind, 1.0),) * 2
+    return (sd * metric.factor,) * 2
 
 
 def _ladder(
     facts: FrontFacts, points: Sequence[Point], i: int, look: Mapping[str, Style]
 ) -> Figure:
-    """Draw the arms one below the other by the one objective that varies, best on top."""
+    """Draw the arms one below the other by the only objective that varies, best on top."""
     metric = facts.axes[i].shown
     shown = sorted(points, key=lambda point: metric.sign * _value(point, i, metric))[:40]
     figure, [[panel]] = grid(1, 1)
@@ -170,7 +169,7 @@ def _ladder(
         panel.errorbar(
             _value(point, i, metric),
             place,
-            xerr=np.reshape(_bars(point, i, metric), (2, 1)),
+            xerr=np.reshape(_error_bar(point, i, metric), (2, 1)),
             fmt=style.marker if style else ".",
             color=style.color if style and point.on_front else GREY,
             markersize=4.5,

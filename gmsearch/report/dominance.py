@@ -1,4 +1,4 @@
-"""The facts of a front: seeds averaged first, dominance judged after, and how sure it is."""
+"""The facts of a front: dominance between means over the seeds, and how certain it is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from gmsearch import pareto
 from gmsearch.experiment import Constraint
 from gmsearch.report.facts import ArmFacts, StudyFacts
-from gmsearch.report.metrics import Metric
+from gmsearch.report.shown import ShownMetric
 from gmsearch.stats import Summary, summarise
 
 DRAWS = 1000
@@ -24,10 +24,10 @@ _NORMAL_95 = 1.959963984540054
 class Axis:
     """One objective."""
 
-    metric: Metric
-    """As it is judged: of the holdout after a search, of the evaluation split otherwise."""
-    shown: Metric
-    """As it is drawn: of the evaluation split always."""
+    metric: ShownMetric
+    """The metric that decides dominance: on the holdout after a search, else on evaluation."""
+    shown: ShownMetric
+    """The metric on the evaluation split, for tables and figures."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +69,7 @@ class FrontFacts:
     constant: tuple[str, ...]
     """Objectives with one value for all of several points."""
     left_out: tuple[tuple[ArmFacts, str], ...]
-    """Arms that have trials but no place among the points, and why."""
+    """Arms with trials that are not among the points, and why."""
 
     @property
     def members(self) -> tuple[Point, ...]:
@@ -77,8 +77,8 @@ class FrontFacts:
         return tuple(point for point in self.points if point.on_front)
 
 
-def judge(study: StudyFacts) -> FrontFacts:
-    """Find the front of the declared objectives among the feasible arms with finished trials."""
+def find_front(study: StudyFacts) -> FrontFacts:
+    """Find the front over the declared objectives among feasible arms with COMPLETE trials."""
     axes = tuple(
         Axis(
             metric=study.metric(study.chosen_by(objective.metric)),
@@ -112,15 +112,15 @@ def judge(study: StudyFacts) -> FrontFacts:
 
 
 def _judged(axes: Sequence[Axis], arm: ArmFacts) -> dict[str, Summary]:
-    """Return the objectives that are known; a seed counts if it has all the trained ones."""
-    seeds, found = _seeds(axes, arm), {}
+    """Return the known objectives, over the seeds that have all trained ones."""
+    seeds, means = _seeds(axes, arm), {}
     for name, trained in ((axis.metric.name, axis.metric.trained) for axis in axes):
         summary = None if trained else arm.summary(name)
         if trained and seeds:
             summary = summarise([arm.trials[seed][name] for seed in seeds])
         if summary is not None:
-            found[name] = summary
-    return found
+            means[name] = summary
+    return means
 
 
 def _reason_against(
@@ -147,7 +147,7 @@ def _seeds(axes: Sequence[Axis], arm: ArmFacts) -> list[int]:
 
 
 def _broken(study: StudyFacts, constraint: Constraint, arm: ArmFacts) -> str | None:
-    """Return how an arm breaks a constraint. A timed one it does only with its whole interval."""
+    """Return how an arm breaks a constraint; a timing breaks one only with its whole interval."""
     name = study.chosen_by(constraint.metric)
     value = arm.mean(name)
     if value is None:
@@ -197,7 +197,7 @@ def _minimised(axes: Sequence[Axis], judged: Sequence[Sequence[Summary]]) -> par
 
 
 def _probabilities(axes: Sequence[Axis], arms: Sequence[ArmFacts]) -> list[float | None]:
-    """Return how often each arm is on the front when seeds and timings are drawn anew."""
+    """Return how often each arm is on the front when seeds and timings are resampled."""
     seeds = sorted({seed for arm in arms for seed in _seeds(axes, arm)})
     generator = np.random.default_rng(0)
     values = np.full((len(seeds), len(arms), len(axes)), np.nan)

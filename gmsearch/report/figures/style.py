@@ -1,4 +1,4 @@
-"""What all figures share: style, size, legend, and writing them to bytes.
+"""Style, size and legend of all figures, and writing them to bytes.
 
 Canvases are used directly: there is no global figure, and no display is needed. The same facts
 give the same bytes.
@@ -69,16 +69,16 @@ class Style:
 
 
 def styles(study: StudyFacts, preferred: Sequence[ArmFacts]) -> Mapping[str, Style]:
-    """Return a style for each arm that can be told apart: all of a few, else the preferred ones.
+    """Return a style for each arm, or for the preferred arms if there are too many.
 
     The baseline is black and round. Arms without a style of their own are drawn grey.
     """
     others = [arm for arm in study.measured if not arm.baseline]
     if len(others) > len(_COLORS):
         others = [arm for arm in preferred if not arm.baseline][: len(_COLORS)]
-    found = {arm.digest: Style("#000000", "o", ()) for arm in study.measured if arm.baseline}
+    look = {arm.digest: Style("#000000", "o", ()) for arm in study.measured if arm.baseline}
     rows = zip(others, _COLORS, _MARKERS, _DASHES, strict=False)
-    return found | {arm.digest: Style(color, mark, dashes) for arm, color, mark, dashes in rows}
+    return look | {arm.digest: Style(color, mark, dashes) for arm, color, mark, dashes in rows}
 
 
 def arm_name(arm: ArmFacts) -> str:
@@ -123,7 +123,7 @@ def add_legend(figure: Figure, handles: Sequence[Line2D], heading: str) -> None:
 
 
 def write(figure: Figure, form: Literal["png", "svg"]) -> bytes:
-    """Return the figure as a file that does not tell when or with what it was made."""
+    """Return the figure as a file that holds neither a date nor a software version."""
     file = io.BytesIO()
     metadata = {"Date": None, "Creator": None} if form == "svg" else {"Software": None}
     with mpl.rc_context(SETTINGS):

@@ -1,38 +1,39 @@
-"""What makes the arms comparable, for a reader to check: values tuned, costs matched."""
+"""Training values tuned and costs matched per arm, for a reader to check the comparison."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gmsearch.display import MISSING
 from gmsearch.metrics import lookup
 from gmsearch.report.facts import ArmFacts, StudyFacts
-from gmsearch.report.metrics import MISSING
-from gmsearch.report.tables import Cell, Table
+from gmsearch.report.tables import Cell, TextTable
 
 
-def fairness_table(study: StudyFacts) -> Table | None:
-    """Return per arm the training values chosen for it, and how its cost was matched."""
+def tuning_tables(study: StudyFacts) -> list[TextTable]:
+    """Return per arm the values tuned for it and its matched cost; no table without either."""
     tune, match = study.space.tune, study.space.match
     heading: list[str] = [study.heading]
     columns: list[list[str]] = []
     if tune is not None:
         heading += list(tune.values)
-        columns += [[_chosen(study, arm, name) for arm in study.arms] for name in tune.values]
+        columns += [[_tuned_text(study, arm, name) for arm in study.arms] for name in tune.values]
     if match is not None:
         heading += [match.by, f"{match.metric} / baseline"]
         columns.append(["-".join(f"{value:g}" for value in arm.scaled) for arm in study.arms])
         columns.append([_ratio_text(ratio) for ratio in _ratios(study)])
     if not columns:
-        return None
+        return []
     rows = tuple(
         (Cell(arm.short), *(Cell(column[i]) for column in columns))
         for i, arm in enumerate(study.arms)
     )
-    return Table(title="made comparable", heading=tuple(heading), rows=rows)
+    title = "tuned values and matched cost"
+    return [TextTable(title=title, heading=tuple(heading), rows=rows)]
 
 
-def fairness_notes(study: StudyFacts) -> list[str]:
-    """Return how training values were chosen and costs matched."""
+def tuning_notes(study: StudyFacts) -> list[str]:
+    """Return how training values were tuned and costs matched."""
     return [*_tune_notes(study), *_match_notes(study)]
 
 
@@ -44,12 +45,12 @@ def _tune_notes(study: StudyFacts) -> list[str]:
         f"{name} among {', '.join(f'{value:g}' for value in values)}"
         for name, values in tune.values.items()
     )
-    whom = "for every arm" if tune.per == "arm" else "for all arms together"
-    better = "smallest" if lookup(tune.metric).better == "lower" else "largest"
+    scope = "Tuned for each arm" if tune.per == "arm" else "Tuned once for all arms"
+    best = "lowest" if lookup(tune.metric).better == "lower" else "highest"
     notes = [
         (
-            f"Chosen {whom}: {tried}; by the {better} {tune.metric} on the holdout, from training "
-            f"runs with seed {tune.seed}, of which no number is shown."
+            f"{scope}: {tried}, by the {best} {tune.metric} on the holdout. The tuning runs used "
+            f"seed {tune.seed}; none of their results is reported."
         )
     ]
     for name in tune.values:
@@ -57,8 +58,8 @@ def _tune_notes(study: StudyFacts) -> list[str]:
             arms = [arm.label for arm in study.arms if tune.edges(arm.tuned).get(name) == end]
             if arms:
                 notes.append(
-                    f"The {name} chosen is the {end} of those tried, and the best may lie beyond, "
-                    f"for: {', '.join(arms)}."
+                    f"The tuned {name} is the {end} value tried, so the best value may lie "
+                    f"outside the range, for: {', '.join(arms)}."
                 )
     return notes
 
@@ -70,15 +71,15 @@ def _match_notes(study: StudyFacts) -> list[str]:
         return []
     return [
         (
-            f"The {match.metric} of every arm are made those of the baseline by one factor on its "
-            f"{match.by}, single stages moved a little where rounding asks for it: "
-            f"{_ratio_text(min(ratios))} to {_ratio_text(max(ratios))} of them, within "
-            f"{100 * match.tolerance:g} % asked for."
+            f"{match.metric} are matched to the baseline's by scaling {match.by} by one factor "
+            "per arm, with small changes to single stages where rounding requires them: ratios "
+            f"from {_ratio_text(min(ratios))} to {_ratio_text(max(ratios))}, tolerance "
+            f"{100 * match.tolerance:g} %."
         )
     ]
 
 
-def _chosen(study: StudyFacts, arm: ArmFacts, name: str) -> str:
+def _tuned_text(study: StudyFacts, arm: ArmFacts, name: str) -> str:
     if study.space.tune is None or name not in arm.tuned:
         return MISSING
     end = study.space.tune.edges(arm.tuned).get(name)

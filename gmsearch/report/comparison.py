@@ -8,67 +8,67 @@ from collections.abc import Sequence
 from gmsearch import stats
 from gmsearch.metrics import STATIC_METRICS, is_trained, majority
 from gmsearch.report.facts import ArmFacts, StudyFacts
-from gmsearch.report.metrics import Metric
+from gmsearch.report.shown import ShownMetric
 from gmsearch.stats import Paired, Summary
 
 TOO_SMALL = "n too small"
-"""The verdict where no data whatever could reach 0.05 with so few seeds."""
+"""The verdict where no data could reach p = 0.05 with so few seeds."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
+class ArmComparison:
     """One arm in one metric."""
 
     arm: ArmFacts
     summary: Summary | None
-    """Over all its seeds; None where it was not measured."""
+    """Summary over all its seeds; None if it was not measured."""
     paired: Paired | None
-    """Against the baseline, over the seeds both have; None for the baseline itself."""
+    """Comparison with the baseline over the seeds both have; None for the baseline itself."""
     p: float | None
-    """Of the exact paired test, after Holm over the arms of this metric."""
+    """p of the exact paired test, Holm-corrected over the arms of this metric."""
     verdict: str
     """baseline, better, worse, undecided, n too small, or empty where nothing is compared."""
     majority: float | None
     """Largest share of one predicted class on these images, mean over the seeds."""
     sign_changes: bool
-    """Whether another version of this side of the spectrum gives the effect the other sign."""
+    """Whether the sign of the effect depends on the radius or protocol of the band."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Block:
+class MetricComparison:
     """All arms in one trained metric."""
 
-    metric: Metric
-    rows: tuple[Row, ...]
+    metric: ShownMetric
+    arms: tuple[ArmComparison, ...]
     comparisons: int
     needed: int
-    """Seeds with which so many comparisons can be decided at all."""
+    """Smallest number of seeds with which so many comparisons can be decided."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Cost:
-    """One arm in one cost; it has no seeds, so its difference is plain."""
+class ArmCost:
+    """One arm in one cost, which has no seeds: its difference has no test."""
 
     arm: ArmFacts
     value: float | None
     interval: tuple[float, float] | None
-    """Of the timing blocks, for a latency or a throughput."""
+    """95 % interval over the timing blocks, for a latency or a throughput."""
     difference: float | None
-    """To the baseline."""
+    """Difference to the baseline."""
     difference_interval: tuple[float, float] | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class CostBlock:
+class MetricCosts:
     """All arms in one cost."""
 
-    metric: Metric
-    costs: tuple[Cost, ...]
+    metric: ShownMetric
+    arms: tuple[ArmCost, ...]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class SignChange:
-    """An arm whose effect on one side of the spectrum has no one sign."""
+    """An arm whose effect on one side of the spectrum changes sign between metrics."""
 
     arm: ArmFacts
     positive: tuple[str, ...]
@@ -77,16 +77,16 @@ class SignChange:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class AblationFacts:
-    """What the ablation tables are made from."""
+    """What the section of the ablation is made from."""
 
     study: StudyFacts
-    blocks: tuple[Block, ...]
-    costs: tuple[CostBlock, ...]
+    metrics: tuple[MetricComparison, ...]
+    costs: tuple[MetricCosts, ...]
     sign_changes: tuple[SignChange, ...]
 
 
-def ablate(study: StudyFacts) -> AblationFacts:
-    """Compare every arm with the baseline; without one, the arms stand side by side."""
+def compare_arms(study: StudyFacts) -> AblationFacts:
+    """Compare every arm with the baseline; without one, list the arms."""
     measured = {name for arm in study.arms for trial in arm.trials.values() for name in trial}
     objectives = [objective.metric for objective in study.space.objectives]
     wanted = dict.fromkeys(
@@ -104,26 +104,26 @@ def ablate(study: StudyFacts) -> AblationFacts:
     costs = (*STATIC_METRICS, *(name for name in dict.fromkeys(asked) if name in timed))
     return AblationFacts(
         study=study,
-        blocks=tuple(_block(study, name, changes) for name in names),
-        costs=tuple(_cost_block(study, name) for name in costs if name in measured | timed),
+        metrics=tuple(_metric(study, name, changes) for name in names),
+        costs=tuple(_metric_costs(study, name) for name in costs if name in measured | timed),
         sign_changes=tuple(changes),
     )
 
 
-def _block(study: StudyFacts, name: str, changes: Sequence[SignChange]) -> Block:
+def _metric(study: StudyFacts, name: str, changes: Sequence[SignChange]) -> MetricComparison:
     metric, baseline = study.metric(name), study.baseline
     pairs: dict[str, Paired] = {}
     for arm in study.arms:
         if baseline is not None and not arm.baseline:
-            found = stats.paired(arm.by_seed(name), baseline.by_seed(name))
-            if found is not None:
-                pairs[arm.digest] = found
+            pair = stats.paired(arm.by_seed(name), baseline.by_seed(name))
+            if pair is not None:
+                pairs[arm.digest] = pair
     compared = list(pairs.values())
     adjusted = dict(zip(pairs, stats.holm([pair.p for pair in compared]), strict=True))
     decidable = dict(zip(pairs, stats.decidable([pair.n for pair in compared]), strict=True))
     changed = {c.arm.digest for c in changes if name in (*c.positive, *c.negative)}
-    rows = tuple(
-        Row(
+    arms = tuple(
+        ArmComparison(
             arm=arm,
             summary=arm.summary(name),
             paired=pairs.get(arm.digest),
@@ -141,15 +141,15 @@ def _block(study: StudyFacts, name: str, changes: Sequence[SignChange]) -> Block
         )
         for arm in study.arms
     )
-    return Block(
+    return MetricComparison(
         metric=metric,
-        rows=rows,
+        arms=arms,
         comparisons=len(pairs),
         needed=stats.pairs_needed(len(pairs)),
     )
 
 
-def _verdict(metric: Metric, pair: Paired | None, p: float | None, *, decidable: bool) -> str:
+def _verdict(metric: ShownMetric, pair: Paired | None, p: float | None, *, decidable: bool) -> str:
     if pair is None or p is None:
         return ""
     if not decidable:
@@ -160,9 +160,9 @@ def _verdict(metric: Metric, pair: Paired | None, p: float | None, *, decidable:
 
 
 def _sides(names: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
-    """Return the versions that lost the low frequencies, the high ones, and the mean alone.
+    """Return the metrics on images without low frequencies, without high ones, without the mean.
 
-    Under whatever protocol they were measured.
+    Each list holds all radii and protocols.
     """
     low = [name for name in names if name.startswith(("low@", "band@0:"))]
     high = [n for n in names if n not in low and n.startswith(("high@", "band@"))]
@@ -171,7 +171,7 @@ def _sides(names: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
 
 def _sign_changes(study: StudyFacts, names: Sequence[str]) -> list[SignChange]:
     baseline = study.baseline
-    found = []
+    changes = []
     for arm in study.measured:
         if baseline is None or arm.baseline:
             continue
@@ -180,11 +180,11 @@ def _sign_changes(study: StudyFacts, names: Sequence[str]) -> list[SignChange]:
         positive = tuple(name for name, effect in effects.items() if effect > 0)
         negative = tuple(name for name, effect in effects.items() if effect < 0)
         if positive and negative:
-            found.append(SignChange(arm=arm, positive=positive, negative=negative))
-    return found
+            changes.append(SignChange(arm=arm, positive=positive, negative=negative))
+    return changes
 
 
-def _cost_block(study: StudyFacts, name: str) -> CostBlock:
+def _metric_costs(study: StudyFacts, name: str) -> MetricCosts:
     baseline = study.baseline
     costs = []
     for arm in study.arms:
@@ -197,7 +197,7 @@ def _cost_block(study: StudyFacts, name: str) -> CostBlock:
         if value is not None and other is not None and interval and others:
             spread = stats.difference_interval(value, interval, other, others)
         costs.append(
-            Cost(
+            ArmCost(
                 arm=arm,
                 value=value,
                 interval=interval,
@@ -205,11 +205,11 @@ def _cost_block(study: StudyFacts, name: str) -> CostBlock:
                 difference_interval=spread,
             )
         )
-    return CostBlock(metric=study.metric(name), costs=tuple(costs))
+    return MetricCosts(metric=study.metric(name), arms=tuple(costs))
 
 
 def _interval(arm: ArmFacts, name: str) -> tuple[float, float] | None:
-    found = arm.timings.get(name)
-    if found is None or found.low is None or found.high is None:
+    timing = arm.timings.get(name)
+    if timing is None or timing.low is None or timing.high is None:
         return None
-    return found.low, found.high
+    return timing.low, timing.high

@@ -12,8 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from gmsearch.report.curves import Curve, CurveFacts, Panel
-from gmsearch.report.facts import ArmFacts
-from gmsearch.report.figures import (
+from gmsearch.report.figures.style import (
     LIGHT_GREY,
     SETTINGS,
     Style,
@@ -25,16 +24,16 @@ from gmsearch.report.figures import (
 )
 
 
-def curve_figure(facts: CurveFacts, preferred: Sequence[ArmFacts]) -> Figure | None:
+def curve_figure(facts: CurveFacts) -> Figure | None:
     """Draw mean and sd over the seeds by epoch; None without a curve.
 
-    The images as they are and the training loss stand in the first column, then each radius
-    with its low-pass images above and its high-pass images below.
+    The first column holds whole images and the training loss; each further column one radius,
+    low-pass images above, high-pass images below.
     """
     columns = _columns(facts.panels)
     if not columns:
         return None
-    look = styles(facts.study, preferred)
+    look = styles(facts.study, facts.preferred)
     with mpl.rc_context(SETTINGS):
         figure, rows = grid(max(map(len, columns)), len(columns))
         for c, column in enumerate(columns):
@@ -63,7 +62,7 @@ def _columns(panels: Sequence[Panel]) -> list[list[Panel]]:
 
 def _draw(panel: Axes, facts: Panel, look: Mapping[str, Style]) -> None:
     metric = facts.metric
-    factor = 100.0 if metric.kind == "share" else 1.0
+    factor = metric.factor
     # Grey ones first, so that they lie below.
     for curve in sorted(facts.curves, key=lambda curve: curve.arm.digest in look):
         style = look.get(curve.arm.digest, Style(LIGHT_GREY, "", ()))

@@ -1,0 +1,3 @@
+"""Figures: they draw facts and compute nothing."""
+
+from __future__ import annotations

@@ -1,0 +1,68 @@
+"""The files of a report: its sections' CSV and figures, and their pages."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from gmsearch.report.figures.style import write
+from gmsearch.report.render.latex import latex
+from gmsearch.report.render.markdown import markdown
+from gmsearch.report.section import ReportInput, Section
+from gmsearch.report.tables import TextTable
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Part:
+    """One section of one study: its facts, tables and notes."""
+
+    section: Section[Any]
+    facts: Any
+    tables: Sequence[TextTable]
+    notes: Sequence[str]
+
+    @property
+    def shown(self) -> bool:
+        """Whether there is anything to print."""
+        return bool(self.section.title and (self.tables or self.notes))
+
+
+def part(section: Section[Any], report: ReportInput) -> Part:
+    """Make one section of a report."""
+    facts = section.facts(report)
+    return Part(section, facts, section.tables(facts), section.notes(facts))
+
+
+def files(parts: Sequence[Part], report: ReportInput) -> dict[str, bytes]:
+    """Return the files of all parts by name, in the order they are written."""
+    closing = [made for made in parts if made.section.always]
+    written: dict[str, bytes] = {}
+    for made in parts:
+        section, facts = made.section, made.facts
+        if section.page:
+            written |= _pages(made, closing, report)
+        if section.csv is not None:
+            written[f"{section.name}.csv"] = section.csv(facts).encode()
+        figure = section.figure(facts) if section.figure is not None else None
+        if figure is not None:
+            written[f"{section.name}.png"] = write(figure, "png")
+            written[f"{section.name}.svg"] = write(figure, "svg")
+    return written
+
+
+def _pages(made: Part, closing: Sequence[Part], report: ReportInput) -> dict[str, bytes]:
+    """Return a section as Markdown and LaTeX, with the notes of the closing sections.
+
+    Their tables, which count trials, are for Markdown only: a paper has no use for them.
+    """
+    name = made.section.name
+    tables = [*made.section.overview(made.facts), *made.tables]
+    notes = list(made.notes)
+    notes += [note for last in closing for note in last.notes]
+    closing_tables = [table for last in closing for table in last.tables]
+    title = f"{report.facts.name}: {name}"
+    return {
+        f"{name}.md": markdown(title, [*tables, *closing_tables], notes).encode(),
+        f"{name}.tex": latex(tables, notes).encode(),
+    }
