@@ -154,7 +154,9 @@ def test_sign_changes_are_within_one_side_of_the_spectrum(make_study: MakeStudy)
         ("none · relu", ("high@4",), ("band@4:10",))
     ]
     assert marked == {("high@4", "none · relu"), ("band@4:10", "none · relu")}
-    assert "‡ effects whose sign depends on radius or protocol" in [table.title for table in ablation_tables(facts)]
+    assert "‡ effects whose sign depends on radius or protocol" in [
+        table.title for table in ablation_tables(facts)
+    ]
 
 
 def test_band_tables_show_chance_and_the_majority_share(full_study: Any) -> None:
