@@ -8,6 +8,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+Value = str | int | float | bool | None | tuple[Any, ...]
+"""What one parameter of a space can take; a choice of subtrees is named by its label."""
+Assignment = Mapping[str, Value]
+"""Parameter path -> value, active parameters only, in the order of the space file."""
+
 
 def canonical_json(value: object) -> str:
     """Return the one JSON spelling of plain data: sorted keys, no blanks, no NaN."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,9 @@ from gmsearch.driver import Driver, open_study
 from gmsearch.driver.preflight import RunContext, inspect_run
 from gmsearch.engines import serial
 from gmsearch.errors import StudyError
-from gmsearch.experiment import Plan, Progress
+from gmsearch.experiment import Plan, Progress, TimingPlan, TrialPlan
 from gmsearch.ledger import STUDIES, Records, read, spool
-from gmsearch.records import Failure, State, record_of
+from gmsearch.records import Failure, State, WorkRecord
 from gmsearch.space import Space
 from gmsearch.spacefile import load_space
 
@@ -47,7 +47,7 @@ class Log:
         """Keep the epoch."""
         self.epochs.append(progress)
 
-    def finished(self, plan: Plan, record: Mapping[str, Any]) -> None:
+    def finished(self, plan: Plan, record: WorkRecord) -> None:
         """Need nothing."""
 
 
@@ -191,8 +191,10 @@ def test_an_interrupted_study_ends_as_one_that_was_not(
     started += [plan.key for plan in log.started_plans]
     assert len(started) == len(set(started)) == len(disturbed.trials)
     assert meaning(disturbed) == meaning(undisturbed)
-    asks = [{k: v for k, v in a.items() if k != "attributes"} for a in undisturbed.asks]
-    assert [{k: v for k, v in a.items() if k != "attributes"} for a in disturbed.asks] == asks
+    asks = [{k: v for k, v in a.to_json().items() if k != "attributes"} for a in undisturbed.asks]
+    assert [
+        {k: v for k, v in a.to_json().items() if k != "attributes"} for a in disturbed.asks
+    ] == asks
 
 
 def test_what_a_worker_spooled_is_not_trained_again(tiny_space: Path) -> None:
@@ -214,19 +216,17 @@ def test_a_timing_runs_alone_and_first(tiny_space: Path) -> None:
     with open_study(space, facts_of(space), log, engine="serial") as driver:
         for _ in range(4):
             plan = driver.next()
-            assert plan is not None
-            assert plan.kind == "timing"
+            assert isinstance(plan, TimingPlan)
             assert driver.next() is None
             list(runner.run(plan))
             driver.finish(plan)
         first, second = driver.next(), driver.next()
-        assert first is not None
-        assert second is not None
-        assert {first.kind, second.kind} == {"trial"}
+        assert isinstance(first, TrialPlan)
+        assert isinstance(second, TrialPlan)
         assert first.known["latency_ms"] > 0
     records, log = run_all(tiny_space)
     assert {p.kind for p in log.started_plans} == {"trial"}
-    timed = {t["digest"]: t["metrics"]["latency_ms"] for t in records.timings}
+    timed = {t.digest: (t.metrics or {})["latency_ms"] for t in records.timings}
     assert len(timed) == 4
     assert all(t.metrics["latency_ms"] == timed[t.digest] for t in records.trials.values())
 
@@ -235,11 +235,11 @@ def time_all(path: Path, milliseconds: float) -> list[tuple[str, ...]]:
     """Finish every timing that is due with a made-up time; return what each wanted."""
     space, wanted = load_space(path), []
     with open_study(space, facts_of(space), Log(), engine="serial") as driver:
-        while (plan := driver.next()) is not None and plan.kind == "timing":
+        while isinstance(plan := driver.next(), TimingPlan):
             wanted.append(plan.wanted)
             ends = {"": 1.0, ".low": 0.9, ".high": 1.1}
             metrics = {f"{m}{e}": milliseconds * f for m in plan.wanted for e, f in ends.items()}
-            spool(Path(plan.study_dir), record_of(plan, metrics=metrics))
+            spool(Path(plan.study_dir), plan.completed(metrics))
             driver.finish(plan)
     return wanted
 
@@ -282,8 +282,8 @@ def test_what_breaks_a_static_constraint_is_recorded_and_never_trained(tiny_spac
     )
     records, _ = run_all(tiny_space)
     assert {t.params["mlp_ratio"] for t in records.trials.values()} == {2}
-    assert [r["params"]["mlp_ratio"] for r in records.infeasible] == [8] * 4
-    assert all(r["violations"]["params"] > 0 for r in records.infeasible)
+    assert [r.params["mlp_ratio"] for r in records.infeasible] == [8] * 4
+    assert all(r.violations["params"] > 0 for r in records.infeasible)
     run_all(tiny_space)
     assert len(read(records.folder).infeasible) == 4
 
@@ -298,7 +298,7 @@ def test_an_ask_names_the_operators_that_its_cost_leaves_out(tiny_space: Path) -
     with open_study(space, facts_of(space), Log(), engine="serial") as driver:
         driver.advance()
     asks = read(STUDIES / space.study).asks
-    assert [ask.get("uncounted") for ask in asks] == [["mean"], None]
+    assert [list(ask.uncounted) for ask in asks] == [["mean"], []]
 
 
 def test_loosening_a_constraint_trains_what_it_had_kept_out(tiny_space: Path) -> None:
@@ -336,7 +336,7 @@ def test_a_space_that_holds_fewer_than_asked_for_ends_and_says_so(tiny_space: Pa
         assert driver.finished
         assert driver.counts == (8, 8)
         assert driver.stopped is None
-        assert driver.remark == "the space holds 4 candidates that may be trained, not 9"
+        assert driver.remark == "the space has only 4 feasible candidates; 9 were requested"
 
 
 def test_more_seeds_train_only_what_is_missing(tiny_space: Path) -> None:
@@ -344,7 +344,8 @@ def test_more_seeds_train_only_what_is_missing(tiny_space: Path) -> None:
     run_all(tiny_space)
     edit(tiny_space, ("seeds: [0, 1]", "seeds: [0, 1, 2]"))
     _, log = run_all(tiny_space)
-    assert [plan.seed for plan in log.started_plans] == [2] * 4
+    assert [p.seed for p in log.started_plans if isinstance(p, TrialPlan)] == [2] * 4
+    assert len(log.started_plans) == 4
 
 
 @pytest.mark.parametrize(
@@ -404,7 +405,7 @@ def test_divergence_is_a_record_and_not_tried_again(tiny_space: Path) -> None:
 
 def finish_as(driver: Driver, plan: Plan, failure: Failure) -> None:
     """End a plan as a failure, the way a worker would."""
-    spool(Path(plan.study_dir), record_of(plan, failure=failure, error="as told"))
+    spool(Path(plan.study_dir), plan.failed(failure, "as told"))
     driver.finish(plan)
 
 
@@ -482,7 +483,7 @@ def test_selection_sees_the_holdout_never_the_evaluation_split(
     monkeypatch.setattr(modelled.Modelled, "tell", keep)
     edit(tiny_space, ("method: grid", "method: nsga2, population: 2, candidates: 4"))
     records, _ = run_all(tiny_space)
-    arms = [ask["arm"] for ask in records.asks]
+    arms = [ask.arm for ask in records.asks]
     assert len(told) == 4
     for outcome in told:
         trials = [t for t in records.trials.values() if t.arm == arms[outcome.number]]

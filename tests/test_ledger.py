@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import logging
 import os
@@ -20,7 +21,7 @@ import pytest
 from gmsearch import ledger as ledgers
 from gmsearch.errors import InputError, StudyError
 from gmsearch.ledger import Ledger, Records, spool
-from gmsearch.records import State, record_from
+from gmsearch.records import State, TimingRecord, TrialRecord, record_from_json
 
 
 def trial(key: str = "k0", **changes: Any) -> dict[str, Any]:
@@ -41,6 +42,17 @@ def trial(key: str = "k0", **changes: Any) -> dict[str, Any]:
         "run": 1,
     }
     return record | changes
+
+
+def a_trial() -> TrialRecord:
+    """Return a trial record."""
+    return TrialRecord.from_json(trial())
+
+
+def study_name(folder: Path) -> str | None:
+    """Return the name of the study that a folder holds."""
+    study = ledgers.read(folder).study
+    return None if study is None else study.study
 
 
 def failed(key: str = "k0", attempt: int = 1, failure: str = "hang") -> dict[str, Any]:
@@ -82,21 +94,23 @@ def test_new_study_and_round_trip(tmp_path: Path) -> None:
     run = {"record": "run", "run": 1, "packages": {"numpy": "2"}}
     ask = {"record": "ask", "number": 0, "params": {"a": 0.1}, "attributes": {"g": 0}}
     with opened(folder) as ledger:
-        ledger.append(run)
-        ledger.append(ask)
-        ledger.append(trial())
-        ledger.append({"record": "infeasible", "number": 1, "violations": {"flops": 2.0}})
-        ledger.append({"record": "timing", "key": "t", "metrics": {"latency_ms": 1.5}})
+        ledger.append(record_from_json(run))
+        ledger.append(record_from_json(ask))
+        ledger.append(record_from_json(trial()))
+        infeasible = {"record": "infeasible", "number": 1, "violations": {"flops": 2.0}}
+        ledger.append(record_from_json(infeasible))
+        ledger.append(TimingRecord(key="t", metrics={"latency_ms": 1.5}))
         held = ledger.records
 
     records = ledgers.read(folder)
 
     assert records == held
-    assert records.study["space"] == "x"
-    assert records.study["schema"] == 1
-    assert records.runs == [run]
-    assert records.asks == [ask]
-    assert records.trials == {"k0": record_from(trial())}
+    assert records.study is not None
+    assert records.study.space == "x"
+    assert records.study.schema == 1
+    assert [record.to_json() for record in records.runs] == [run]
+    assert [record.to_json() for record in records.asks] == [ask]
+    assert records.trials == {"k0": record_from_json(trial())}
     assert len(records.infeasible) == len(records.timings) == 1
     assert records.space_path == folder / "space.yaml"
     assert [line["record"] for line in lines(folder)][:2] == ["study", "run"]
@@ -107,7 +121,8 @@ def test_another_space_is_for_the_caller_to_judge(tmp_path: Path) -> None:
     opened(tmp_path).close()
 
     with Ledger.open(tmp_path, "s", "another") as ledger:
-        assert ledger.records.study["space"] == "x"
+        assert ledger.records.study is not None
+        assert ledger.records.study.space == "x"
     assert len(lines(tmp_path)) == 1
 
 
@@ -128,8 +143,8 @@ def test_another_schema_is_refused(tmp_path: Path) -> None:
 def test_torn_last_line(tmp_path: Path, cut: int, caplog: pytest.LogCaptureFixture) -> None:
     """A torn last line is dropped, said, and the next append does not glue to it."""
     with opened(tmp_path) as ledger:
-        ledger.append(trial("k0"))
-        ledger.append(trial("k1"))
+        ledger.append(record_from_json(trial("k0")))
+        ledger.append(record_from_json(trial("k1")))
     path = tmp_path / "trials.jsonl"
     path.write_bytes(path.read_bytes()[:-cut])
     complete = cut == 1  # only the newline is gone
@@ -137,7 +152,7 @@ def test_torn_last_line(tmp_path: Path, cut: int, caplog: pytest.LogCaptureFixtu
     assert ("k1" in ledgers.read(tmp_path).trials) == complete
     with caplog.at_level(logging.WARNING), opened(tmp_path) as ledger:
         assert ("k1" in ledger.records.trials) == complete
-        ledger.append(trial("k2"))
+        ledger.append(record_from_json(trial("k2")))
 
     assert ("torn last line" in caplog.text) == (not complete)
     keys = ["k0", "k1", "k2"] if complete else ["k0", "k2"]
@@ -152,8 +167,8 @@ def test_torn_study_line(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="no study record"):
         ledgers.read(tmp_path)
     with opened(tmp_path) as ledger:
-        ledger.append(trial())
-    assert ledgers.read(tmp_path).study["study"] == "s"
+        ledger.append(record_from_json(trial()))
+    assert study_name(tmp_path) == "s"
 
 
 @pytest.mark.parametrize(
@@ -172,8 +187,8 @@ def test_torn_study_line(tmp_path: Path) -> None:
 def test_damaged_middle_line(tmp_path: Path, damage: bytes) -> None:
     """A damaged line is an error that names file and line; nothing is dropped for it."""
     with opened(tmp_path) as ledger:
-        ledger.append(trial("k0"))
-        ledger.append(trial("k1"))
+        ledger.append(record_from_json(trial("k0")))
+        ledger.append(record_from_json(trial("k1")))
     path = tmp_path / "trials.jsonl"
     parts = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(parts[0] + damage + b"\n" + parts[2])
@@ -191,28 +206,28 @@ def test_damaged_middle_line(tmp_path: Path, damage: bytes) -> None:
 def test_records_of_tomorrow_are_read(tmp_path: Path) -> None:
     """Unknown fields and kinds of records of the same schema do no harm and are kept."""
     with opened(tmp_path) as ledger:
-        ledger.append(trial(carbon={"kg": 0.1}))
-        ledger.append({"record": "weather", "sun": True})
-        ledger.append({"record": "ask", "number": 0, "params": {}, "hint": 3})
+        ledger.append(record_from_json(trial(carbon={"kg": 0.1})))
+        ledger.append(record_from_json({"record": "weather", "sun": True}))
+        ledger.append(record_from_json({"record": "ask", "number": 0, "params": {}, "hint": 3}))
 
     records = ledgers.read(tmp_path)
 
     assert records.trials["k0"].state is State.COMPLETE
-    assert records.asks[0]["hint"] == 3
+    assert records.asks[0].extra["hint"] == 3
     assert lines(tmp_path)[1]["carbon"] == {"kg": 0.1}
 
 
 def test_last_attempt_counts(tmp_path: Path) -> None:
     """The last attempt counts; a repeated one counts once; nothing final is replaced by less."""
     with opened(tmp_path) as ledger:
-        ledger.append(failed("k0", attempt=1))
-        ledger.append(failed("k0", attempt=2, failure="oom"))
-        ledger.append(trial("k0", attempt=3))
-        ledger.append(trial("k0", attempt=3, seconds=99.0))
+        ledger.append(record_from_json(failed("k0", attempt=1)))
+        ledger.append(record_from_json(failed("k0", attempt=2, failure="oom")))
+        ledger.append(record_from_json(trial("k0", attempt=3)))
+        ledger.append(record_from_json(trial("k0", attempt=3, seconds=99.0)))
         # Given up for lost, its worker finished after all, and then the second attempt failed.
-        ledger.append(failed("k1", attempt=1))
-        ledger.append(trial("k1", attempt=1))
-        ledger.append(failed("k1", attempt=2))
+        ledger.append(record_from_json(failed("k1", attempt=1)))
+        ledger.append(record_from_json(trial("k1", attempt=1)))
+        ledger.append(record_from_json(failed("k1", attempt=2)))
 
     for records in (ledger.records, ledgers.read(tmp_path)):
         assert (records.trials["k0"].attempt, records.trials["k0"].seconds) == (3, 0.25)
@@ -222,17 +237,17 @@ def test_last_attempt_counts(tmp_path: Path) -> None:
 def test_spool_is_taken_in_once(tmp_path: Path) -> None:
     """Spooled records are read at once, appended at the next chance, and gone from the spool."""
     with opened(tmp_path) as ledger:
-        spool(tmp_path, trial("k0"))
-        spool(tmp_path, {"record": "timing", "key": "k0", "metrics": {"latency_ms": 1.0}})
+        spool(tmp_path, record_from_json(trial("k0")))
+        spool(tmp_path, TimingRecord(key="k0", metrics={"latency_ms": 1.0}))
         assert list(ledgers.read(tmp_path).trials) == ["k0"]
         assert list(ledger.records.trials) == []
 
         taken = ledger.take_spool()
 
-        assert [record["record"] for record in taken] == ["trial", "timing"]
+        assert [record.kind for record in taken] == ["trial", "timing"]
         assert ledger.take_spool() == []
         assert list((tmp_path / "spool").iterdir()) == []
-        spool(tmp_path, trial("k1"))
+        spool(tmp_path, record_from_json(trial("k1")))
     with opened(tmp_path) as ledger:
         assert list(ledger.records.trials) == ["k0", "k1"]
         assert len(ledger.records.timings) == 1
@@ -240,7 +255,7 @@ def test_spool_is_taken_in_once(tmp_path: Path) -> None:
 
 def test_kill_between_append_and_unlink(tmp_path: Path) -> None:
     """A record that is in the ledger and still in the spool counts once."""
-    spool(tmp_path, trial())
+    spool(tmp_path, record_from_json(trial()))
     crash = start(
         """
         import os, pathlib, signal, sys
@@ -279,10 +294,12 @@ def test_killed_workers_leave_whole_spool_files_or_none(tmp_path: Path) -> None:
             """
             import pathlib, sys
             from gmsearch.ledger import spool
+            from gmsearch.records import record_from_json
             print("ready", flush=True)
             for i in range(10**9):
-                spool(pathlib.Path(sys.argv[1]), {"record": "timing", "key": f"k{i % 7}",
-                      "attempt": i, "metrics": {"latency_ms": 1.0}, "pad": "x" * 200_000})
+                spool(pathlib.Path(sys.argv[1]), record_from_json(
+                      {"record": "timing", "key": f"k{i % 7}", "attempt": i,
+                       "metrics": {"latency_ms": 1.0}, "pad": "x" * 200_000}))
             """,
             tmp_path,
         )
@@ -299,9 +316,9 @@ def test_refused_append_changes_nothing(tmp_path: Path) -> None:
     """What cannot be a record, or not finite, is refused before a byte is written."""
     with opened(tmp_path) as ledger:
         with pytest.raises(ValueError, match="not JSON compliant"):
-            ledger.append(trial(metrics={"loss": float("nan")}))
+            ledger.append(record_from_json(trial(metrics={"loss": float("nan")})))
         with pytest.raises(StudyError, match="record to append"):
-            ledger.append({"record": "trial", "key": "k"})
+            ledger.append(dataclasses.replace(a_trial(), state="WON"))
         assert len(lines(tmp_path)) == 1
         assert ledger.records.trials == {}
 
@@ -313,17 +330,18 @@ def test_full_disk(tmp_path: Path) -> None:
         import pathlib, resource, sys
         from gmsearch.errors import StudyError
         from gmsearch.ledger import Ledger
+        from gmsearch.records import RunRecord
         folder = pathlib.Path(sys.argv[1])
         ledger = Ledger.open(folder, "s", "x")
         size = (folder / "trials.jsonl").stat().st_size
         resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, resource.RLIM_INFINITY))
         try:
-            ledger.append({"record": "run", "run": 1, "command": ["gmsearch", "run"]})
+            ledger.append(RunRecord(run=1, extra={"command": ["gmsearch", "run"]}))
         except StudyError as error:
             print(error)
         assert (folder / "trials.jsonl").stat().st_size == size
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
-        ledger.append({"record": "run", "run": 2})
+        ledger.append(RunRecord(run=2))
         """,
         tmp_path,
     )
@@ -331,7 +349,7 @@ def test_full_disk(tmp_path: Path) -> None:
 
     assert full.returncode == 0, err
     assert "File too large; give the folder write permission and free space" in out
-    assert [run["run"] for run in ledgers.read(tmp_path).runs] == [2]
+    assert [run.run for run in ledgers.read(tmp_path).runs] == [2]
 
 
 HOLD = """
@@ -357,7 +375,7 @@ def test_second_run_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="is being run by") as refused:
         opened(tmp_path)
     assert f"process {owner.pid} on {socket.gethostname()}" in str(refused.value)
-    assert ledgers.read(tmp_path).study["study"] == "s"
+    assert study_name(tmp_path) == "s"
 
     kill(owner)
     opened(tmp_path).close()
@@ -405,7 +423,7 @@ def test_unwritable_folder(tmp_path: Path) -> None:
         with pytest.raises(StudyError, match=r"cannot be written: .*; give the folder"):
             opened(folder)
     with pytest.raises(StudyError, match="cannot be written"):
-        spool(file, trial())
+        spool(file, record_from_json(trial()))
 
 
 @pytest.mark.parametrize(
@@ -416,7 +434,7 @@ def test_names_that_are_no_file_names(tmp_path: Path, name: str) -> None:
     with pytest.raises(StudyError, match="cannot be a file name"):
         Ledger.open(tmp_path / "s", name, "x")
     with pytest.raises(StudyError, match="cannot be a file name"):
-        spool(tmp_path / "s", trial(name))
+        spool(tmp_path / "s", record_from_json(trial(name)))
     with pytest.raises(StudyError, match="cannot be a file name"):
         ledgers.write_history(tmp_path / "s", name, {})
     with pytest.raises(StudyError, match="cannot be a file name"):
@@ -431,13 +449,15 @@ def test_readers_never_fail_while_a_driver_writes(tmp_path: Path) -> None:
         """
         import pathlib, sys
         from gmsearch.ledger import Ledger, spool
+        from gmsearch.records import record_from_json
         folder = pathlib.Path(sys.argv[1])
         body = {"state": "COMPLETE", "arm": "a", "digest": "d", "seed": 0, "params": {},
                 "candidate": {"pad": "x" * 5000}, "recipe": {}, "metrics": {"top1": 0.5}}
         with Ledger.open(folder, "s", "x") as ledger:
             for i in range(0, 600, 2):
-                ledger.append({"record": "trial", "key": f"k{i}", **body})
-                spool(folder, {"record": "trial", "key": f"k{i + 1}", **body})
+                ledger.append(record_from_json({"record": "trial", "key": f"k{i}", **body}))
+                spool(folder, record_from_json(
+                    {"record": "trial", "key": f"k{i + 1}", **body}))
                 ledger.take_spool()
         """,
         tmp_path,
@@ -461,10 +481,11 @@ def test_kill_while_appending(tmp_path: Path) -> None:
             """
             import pathlib, sys
             from gmsearch.ledger import Ledger
+            from gmsearch.records import TimingRecord
             with Ledger.open(pathlib.Path(sys.argv[1]), "s", "x") as ledger:
                 for i in range(10**9):
                     key = f"n{sys.argv[2]}i{i}"
-                    ledger.append({"record": "timing", "key": key, "pad": "x" * 100_000})
+                    ledger.append(TimingRecord(key=key, extra={"pad": "x" * 100_000}))
                     print(key, flush=True)
             """,
             tmp_path,
@@ -477,7 +498,7 @@ def test_kill_while_appending(tmp_path: Path) -> None:
         acknowledged += writer.communicate()[0].split()
 
     with opened(tmp_path) as ledger:
-        keys = [timing["key"] for timing in ledger.records.timings]
+        keys = [timing.key for timing in ledger.records.timings]
     assert set(acknowledged) <= set(keys)
     assert len(keys) == len(set(keys)) <= len(acknowledged) + 4
 
@@ -506,7 +527,7 @@ def test_newest_is_the_ledger_modified_last(tmp_path: Path) -> None:
 
     assert ledgers.newest(tmp_path) == tmp_path / "c"
     with opened(tmp_path / "b") as ledger:
-        ledger.append({"record": "run", "run": 1})
+        ledger.append(record_from_json({"record": "run", "run": 1}))
     assert ledgers.newest(tmp_path) == tmp_path / "b"
     assert ledgers.studies(tmp_path) == [tmp_path / name for name in "abc"]
 

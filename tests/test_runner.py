@@ -16,7 +16,17 @@ import torch
 
 from gmsearch import runner
 from gmsearch.data import load
-from gmsearch.experiment import Arm, Bands, Plan, Progress, Spectral, plan_from, recipe_from
+from gmsearch.experiment import (
+    Arm,
+    Bands,
+    Plan,
+    Progress,
+    Spectral,
+    TimingPlan,
+    TrialPlan,
+    plan_from,
+    recipe_from,
+)
 from gmsearch.ledger import read as ledger_read
 from gmsearch.ledger import read_history
 from gmsearch.networks import candidate_from
@@ -31,8 +41,7 @@ def plan(tmp_path: Path) -> Plan:
         candidate=candidate_from({"widths": [4, 8], "depths": [1, 1], "kernel_size": 3}),
         recipe=recipe_from({"epochs": 2, "batch_size": 16}),
     )
-    return Plan(
-        kind="trial",
+    return TrialPlan(
         key="k",
         arm=arm,
         params={"gate.product": "self"},
@@ -47,6 +56,12 @@ def plan(tmp_path: Path) -> Plan:
     )
 
 
+def timing_of(plan: Plan, *wanted: str) -> TimingPlan:
+    """Return the plan of timing the same candidate."""
+    names = {field.name for field in dataclasses.fields(Plan)}
+    return TimingPlan(wanted=wanted, **{name: getattr(plan, name) for name in names})
+
+
 def run(plan: Plan) -> tuple[list[Progress], dict[str, Any]]:
     """Run to the end; return the epochs and the record."""
     work, epochs = runner.run(plan), []
@@ -54,7 +69,7 @@ def run(plan: Plan) -> tuple[list[Progress], dict[str, Any]]:
         try:
             epochs.append(next(work))
         except StopIteration as end:
-            return epochs, end.value
+            return epochs, end.value.to_json()
 
 
 def meaning(record: dict[str, Any]) -> dict[str, Any]:
@@ -239,7 +254,7 @@ def test_a_run_that_is_killed_ends_as_one_that_is_not(tmp_path: Path) -> None:
 
 def test_a_timing_says_how_it_was_measured(plan: Plan) -> None:
     """A timing's record holds the interval, the ratio to the reference and the protocol."""
-    _, record = run(dataclasses.replace(plan, kind="timing", wanted=("throughput_ips@b2",)))
+    _, record = run(timing_of(plan, "throughput_ips@b2"))
     metrics = record["metrics"]
     low, middle, high = (metrics[f"latency_ms@b2{end}"] for end in (".low", "", ".high"))
     assert low <= middle <= high

@@ -19,6 +19,7 @@ from gmsearch.experiment import (
     DataSpec,
     FolderImages,
     Plan,
+    TrialPlan,
     plan_from,
     recipe_from,
 )
@@ -55,8 +56,7 @@ def plan_on(data: DataSpec, folder: Path, **recipe: Any) -> Plan:
     }
     if not data.streamed:
         values["auto_augment"] = None
-    return Plan(
-        kind="trial",
+    return TrialPlan(
         key="k",
         arm=Arm(
             candidate=candidate_from({"widths": [4, 8], "depths": [1, 1], "kernel_size": 3}),
@@ -87,7 +87,7 @@ def run(plan: Plan, epochs: int = 99) -> dict[str, Any]:
         try:
             next(work)
         except StopIteration as end:
-            record: dict[str, Any] = end.value
+            record: dict[str, Any] = end.value.to_json()
             return record
     work.close()
     return {}

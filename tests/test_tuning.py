@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,10 @@ import pytest
 from gmsearch import runner
 from gmsearch.driver import Driver, open_study
 from gmsearch.driver.preflight import inspect_run
-from gmsearch.experiment import Plan
+from gmsearch.experiment import Plan, TrainingPlan, TrialPlan, TuningPlan
 from gmsearch.ledger import STUDIES, Records, read, spool
 from gmsearch.networks import candidate_from, cost
-from gmsearch.records import Failure, State, record_of
+from gmsearch.records import Failure, State, WorkRecord
 from gmsearch.space import Space
 from gmsearch.spacefile import load_space
 
@@ -41,7 +40,7 @@ class Log:
     def progress(self, progress: Any) -> None:
         """Need nothing."""
 
-    def finished(self, plan: Plan, record: Mapping[str, Any]) -> None:
+    def finished(self, plan: Plan, record: WorkRecord) -> None:
         """Need nothing."""
 
 
@@ -73,10 +72,13 @@ def train(path: Path, most: int = 1000) -> tuple[Records, Log]:
 def finish_with(driver: Driver, plan: Plan, value: float | Failure) -> None:
     """End a plan with this for every metric, or as this failure, the way a worker would."""
     names = ("holdout.top1", "holdout.loss", "top1", "low@4", "high@4")
-    ended: Any = {"failure": value, "error": "as told"}
-    if not isinstance(value, Failure):
-        ended = {"metrics": {**dict.fromkeys(names, value), **plan.known}}
-    spool(Path(plan.study_dir), record_of(plan, **ended))
+    assert isinstance(plan, TrainingPlan)
+    if isinstance(value, Failure):
+        record = plan.failed(value, "as told")
+    else:
+        known = plan.known if isinstance(plan, TrialPlan) else {}
+        record = plan.completed({**dict.fromkeys(names, value), **known})
+    spool(Path(plan.study_dir), record)
     driver.finish(plan)
 
 
@@ -86,7 +88,7 @@ def play(path: Path, score: Any) -> tuple[Records, list[Plan]]:
     with opened(space, log) as driver:
         while (plan := driver.next()) is not None:
             plans.append(plan)
-            value = score(plan) if plan.kind == "tuning" else 0.5
+            value = score(plan) if isinstance(plan, TuningPlan) else 0.5
             finish_with(driver, plan, value)
         assert driver.finished
     return read(STUDIES / space.study), plans
@@ -95,8 +97,8 @@ def play(path: Path, score: Any) -> tuple[Records, list[Plan]]:
 def meaning(records: Records) -> dict[str, Any]:
     """Return the trials, tunings and choices without what belongs to a start."""
     trials = {**records.trials, **records.tuning}
-    found = {key: trial.to_json() for key, trial in trials.items()} | records.tuned
-    return {key: {**tree, "run": 0, "seconds": 0} for key, tree in found.items()}
+    both = {**trials, **records.tuned}
+    return {key: {**record.to_json(), "run": 0, "seconds": 0} for key, record in both.items()}
 
 
 def tuned_lr(records: Records) -> list[float]:
@@ -113,17 +115,17 @@ def test_every_arm_is_trained_with_its_best_rate(tiny_space: Path) -> None:
         return " ".join(str(value) for value in plan.params.values())
 
     records, plans = play(tiny_space, lambda p: float(p.arm.recipe.lr == best[name(p)]))
-    tunings = [plan for plan in plans if plan.kind == "tuning"]
+    tunings = [plan for plan in plans if isinstance(plan, TuningPlan)]
     assert plans[: len(tunings)] == tunings
     tried = [(name(plan), plan.arm.recipe.lr) for plan in tunings]
     assert tried == list(itertools.product(best, [1e-3, 1e-2, 3e-3]))
     assert {plan.seed for plan in tunings} == {2**32 - 1}
-    trained = {name(plan): plan.arm.recipe.lr for plan in plans if plan.kind == "trial"}
+    trained = {name(plan): plan.arm.recipe.lr for plan in plans if isinstance(plan, TrialPlan)}
     assert trained == best
-    assert [plan.seed for plan in plans if plan.kind == "trial"] == [0] * 4 + [1] * 4
+    assert [plan.seed for plan in plans if isinstance(plan, TrialPlan)] == [0] * 4 + [1] * 4
     assert {trial.seed for trial in records.trials.values()} == {0, 1}
-    assert [tuned["chosen"]["lr"] for tuned in records.tuned.values()] == list(best.values())
-    edges = [tuned["edges"].get("lr") for tuned in records.tuned.values()]
+    assert [(tuned.chosen or {})["lr"] for tuned in records.tuned.values()] == list(best.values())
+    edges = [tuned.edges.get("lr") for tuned in records.tuned.values()]
     assert edges == ["highest", "lowest", None, "highest"]
 
 
@@ -139,7 +141,7 @@ def test_one_rate_for_all_is_the_best_in_the_mean(tiny_space: Path) -> None:
     records, _ = play(tiny_space, score)
     assert set(tuned_lr(records)) == {3e-3}
     (tuned,) = records.tuned.values()
-    assert [tried["mean"] for tried in tuned["tried"]] == pytest.approx([0.5, 0.1, 0.6])
+    assert [tried.mean for tried in tuned.tried] == pytest.approx([0.5, 0.1, 0.6])
 
 
 @pytest.mark.parametrize(
@@ -183,8 +185,8 @@ def test_an_arm_that_no_value_trains_is_left_out(
         return Failure.DIVERGED if broken or per == "study" else 0.5
 
     records, plans = play(tiny_space, score)
-    lost = [tuned for tuned in records.tuned.values() if tuned["chosen"] is None]
-    trained = [plan.params["gate.activation"] for plan in plans if plan.kind == "trial"]
+    lost = [tuned for tuned in records.tuned.values() if tuned.chosen is None]
+    trained = [plan.params["gate.activation"] for plan in plans if isinstance(plan, TrialPlan)]
     assert trained == ([] if per == "study" else ["relu6", "relu6"])
     assert len(lost) == (1 if per == "study" else 2)
     assert sum("no value of lr could be trained" in line for line in caplog.messages) == len(lost)
@@ -230,7 +232,7 @@ def test_an_interrupted_tuning_ends_as_one_that_was_not(
                 plan = driver.next()
                 assert plan is not None
                 keys.append(plan.key)
-                value = score(plan) if plan.kind == "tuning" else 0.5
+                value = score(plan) if isinstance(plan, TuningPlan) else 0.5
                 finish_with(driver, plan, value)
             driver.next()
     disturbed, rest = play(tiny_space, score)
@@ -272,7 +274,8 @@ def test_more_seeds_do_not_tune_again(tiny_space: Path) -> None:
     play(tiny_space, lambda p: p.arm.recipe.lr)
     edit(tiny_space, ("seeds: [0]", "seeds: [0, 1]"))
     _, plans = play(tiny_space, lambda p: p.arm.recipe.lr)
-    assert [(plan.kind, plan.seed) for plan in plans] == [("trial", 1)] * 4
+    assert [plan.seed for plan in plans if isinstance(plan, TrialPlan)] == [1] * 4
+    assert len(plans) == 4
     assert {plan.arm.recipe.lr for plan in plans} == {1e-2}
 
 
@@ -296,12 +299,12 @@ def test_matched_arms_cost_what_the_baseline_costs(tiny_space: Path) -> None:
         assert trial.metrics["flops"] == flops
         assert flops == pytest.approx(base.metrics["flops"], rel=0.009)
         assert trial.digest == candidate.digest
-    assert [record["params"]["gate.product"] for record in records.infeasible] == ["fc", "fc"]
+    assert [record.params["gate.product"] for record in records.infeasible] == ["fc", "fc"]
     for record in records.infeasible:
-        beyond = abs(record["metrics"]["flops"] - base.metrics["flops"])
+        beyond = abs(record.metrics["flops"] - base.metrics["flops"])
         excess = beyond - 0.009 * base.metrics["flops"]
-        assert record["violations"] == {"match.flops": pytest.approx(excess)}
-        assert record["digest"] not in {plan.arm.candidate.digest for plan in plans}
+        assert record.violations == {"match.flops": pytest.approx(excess)}
+        assert record.digest not in {plan.arm.candidate.digest for plan in plans}
 
 
 def test_matching_and_tuning_go_together(tiny_space: Path) -> None:

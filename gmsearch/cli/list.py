@@ -28,6 +28,6 @@ def list_studies() -> None:
             continue
         states = collections.Counter(trial.state for trial in records.trials.values())
         counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-        started = records.runs[-1]["started"] if records.runs else "never"
+        started = records.runs[-1].started if records.runs else "never"
         table.add_row(folder.name, str(len(records.trials)), counts, started)
     Console().print(table)

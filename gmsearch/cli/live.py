@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -13,12 +13,21 @@ from rich.table import Column
 from rich.text import Text
 
 from gmsearch import experiment
-from gmsearch.experiment import Plan
+from gmsearch.experiment import Plan, RemeasurePlan, TimingPlan, TrainingPlan, TuningPlan
 from gmsearch.metrics import HOLDOUT, is_trained, lookup
+from gmsearch.records import (
+    MeasureRecord,
+    State,
+    TimingRecord,
+    TrialRecord,
+    TuningRecord,
+    WorkRecord,
+)
 from gmsearch.space import Space
 
 _SHOWN_METRICS = 4
-_TRAINING = ("trial", "tuning")
+
+_HEADS: Mapping[type[Plan], str] = {TimingPlan: "timed", RemeasurePlan: "measured"}
 
 
 class ProgressLines:
@@ -49,14 +58,12 @@ class ProgressLines:
     def progress(self, progress: experiment.Progress) -> None:
         """Print nothing; an epoch is not worth a line."""
 
-    def finished(self, plan: Plan, record: Mapping[str, Any]) -> None:
+    def finished(self, plan: Plan, record: WorkRecord) -> None:
         """Print how the plan ended."""
         self._clock.finished(plan)
         self._best.take(record)
-        head = {"timing": "timed", "measure": "measured"}.get(
-            plan.kind, f"[{self._clock.done}/{self._clock.total}]"
-        )
-        left = f" · {self._clock.left} left" if plan.kind in _TRAINING else ""
+        head = _HEADS.get(type(plan), f"[{self._clock.done}/{self._clock.total}]")
+        left = f" · {self._clock.left} left" if isinstance(plan, TrainingPlan) else ""
         self.console.print(
             f"{head} {name_of(self.space, plan)}: {outcome(self.space, record)}{left}",
             markup=False,
@@ -108,7 +115,7 @@ class ProgressTable:
     def started(self, plan: Plan) -> None:
         """Add a bar for the plan."""
         self._clock.started(plan)
-        epochs = plan.arm.recipe.total_epochs if plan.kind in _TRAINING else None
+        epochs = plan.arm.recipe.total_epochs if isinstance(plan, TrainingPlan) else None
         self._tasks[plan.key] = self._each.add_task(
             name_of(self.space, plan), total=epochs, epoch="", shown=""
         )
@@ -122,13 +129,13 @@ class ProgressTable:
             shown=_numbers(progress.metrics, list(progress.metrics)),
         )
 
-    def finished(self, plan: Plan, record: Mapping[str, Any]) -> None:
+    def finished(self, plan: Plan, record: WorkRecord) -> None:
         """Remove the bar; print a failure above the bars."""
         self._clock.finished(plan)
         self._best.take(record)
         self._each.remove_task(self._tasks.pop(plan.key))
         self._all.update(self._study, completed=self._clock.done)
-        if "failure" in record:
+        if record.failure is not None:
             line = f"{name_of(self.space, plan)}: {outcome(self.space, record)}"
             self._live.console.print(line, markup=False)
 
@@ -155,7 +162,7 @@ class _Clock:
 
     def finished(self, plan: Plan) -> None:
         elapsed = time.monotonic() - self._starts.pop(plan.key)
-        if plan.kind in _TRAINING:
+        if isinstance(plan, TrainingPlan):
             self.done += 1
             self._seconds.append(elapsed)
 
@@ -182,11 +189,13 @@ class _Best:
         self._values: dict[str, list[float]] = {}
         self._names: dict[str, str] = {}
 
-    def take(self, record: Mapping[str, Any]) -> None:
-        value = record.get("metrics", {}).get(self._metric)
-        if record["record"] == "trial" and value is not None:
-            self._values.setdefault(record["arm"], []).append(value)
-            self._names[record["arm"]] = self._space.label(record["params"])
+    def take(self, record: WorkRecord) -> None:
+        if isinstance(record, TuningRecord) or not isinstance(record, TrialRecord):
+            return
+        value = record.metrics.get(self._metric)
+        if value is not None and record.state is not State.PRUNED:
+            self._values.setdefault(record.arm, []).append(value)
+            self._names[record.arm] = self._space.label(record.params)
 
     def __str__(self) -> str:
         if not self._values:
@@ -200,29 +209,33 @@ class _Best:
 def name_of(space: Space, plan: Plan) -> str:
     """Return the name of a plan to print: its parameters and seed."""
     label = space.label(plan.params) or "the only candidate"
-    if plan.kind == "tuning" and space.tune is not None:
+    if isinstance(plan, TuningPlan) and space.tune is not None:
         tried = (f"{name}={getattr(plan.arm.recipe, name):g}" for name in space.tune.values)
         return f"{label} tuning {' '.join(tried)}"
-    return f"{label} alone" if plan.kind == "timing" else f"{label} seed {plan.seed}"
+    if isinstance(plan, (TrainingPlan, RemeasurePlan)):
+        return f"{label} seed {plan.seed}"
+    return f"{label} alone"
 
 
-def outcome(space: Space, record: Mapping[str, Any]) -> str:
+def outcome(space: Space, record: WorkRecord) -> str:
     """Return how a plan ended, in one line."""
-    if "failure" in record:
-        last = str(record.get("error", "")).splitlines() or [""]
-        return f"FAILED ({record['failure']}) {last[-1]}"
-    metrics = record["metrics"]
-    if record["record"] == "timing":
+    if record.failure is not None:
+        last = (record.error or "").splitlines() or [""]
+        return f"FAILED ({record.failure}) {last[-1]}"
+    metrics = record.metrics or {}
+    if isinstance(record, TimingRecord):
         name = next(name for name in metrics if name.startswith("latency_ms"))
         interval = f"{metrics[f'{name}.low']:.3g} to {metrics[f'{name}.high']:.3g}"
-        note = ", disturbed" if record.get("disturbed") else ""
+        note = ", disturbed" if record.disturbed else ""
         return f"{name} {metrics[name]:.3g} ({interval}{note})"
+    if isinstance(record, TrialRecord) and record.state is State.PRUNED:
+        return f"PRUNED after {record.training['epochs']} epochs in {record.seconds:.1f} s"
     names = [o.metric for o in space.objectives if lookup(o.metric).known != "static"]
-    if record["record"] == "tuning" and space.tune is not None:
+    if isinstance(record, TuningRecord) and space.tune is not None:
         names = [f"{HOLDOUT}{space.tune.metric}"]
-    if record["record"] == "measure":
+    if isinstance(record, MeasureRecord):
         names = [name for name in metrics if not name.startswith("majority.")]
-    return f"{_numbers(metrics, names)} in {record['seconds']:.1f} s"
+    return f"{_numbers(metrics, names)} in {record.seconds:.1f} s"
 
 
 def _numbers(metrics: Mapping[str, float], names: list[str]) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from gmsearch.driver.preflight import RunContext
-    from gmsearch.experiment import Bands, Plan
+    from gmsearch.experiment import Bands, RemeasurePlan
     from gmsearch.ledger import Ledger
     from gmsearch.space import Space
 
@@ -116,41 +116,43 @@ def _measure(
     console: Console,
 ) -> int:
     """Run what is missing and print the outcome; return the exit code."""
-    from gmsearch.driver import Measures, start_record
+    from gmsearch.driver import Remeasurer, run_record
 
-    run = len(ledger.records.runs) + 1
-    measures = Measures(space, context, ledger.records, ledger.folder)
-    plans = measures.plans(ledger.records.trials.values(), bands, [split], run=run)
+    start = run_record(ledger, space, context, "measure")
+    remeasurer = Remeasurer(space, context, ledger.records, ledger.folder)
+    plans = remeasurer.plans(ledger.records.trials.values(), bands, [split], run=start.run)
     failed = 0
     if plans:
-        ledger.append({"record": "run", "run": run, **start_record(space, context, "measure")})
+        ledger.append(start)
         failed = _run(ledger, space, plans, console)
         done = len(plans) - failed
         console.print(f"{space.study}: {done} trials measured; `gmsearch report` shows them")
-    elif measures.lost:
+    elif remeasurer.lost:
         console.print(f"{space.study}: no trial could be measured")
     else:
         console.print(f"{space.study}: nothing to do, every finished trial has these measurements")
-    for key, path in measures.lost.items():
+    for key, path in remeasurer.lost.items():
         console.print(
             f"{key}: its weights are missing: {path}; restore the file, or train the trial again "
             "in a study with another name"
         )
-    return 1 if failed or measures.lost else 0
+    return 1 if failed or remeasurer.lost else 0
 
 
-def _run(ledger: Ledger, space: Space, plans: Sequence[Plan], console: Console) -> int:
+def _run(ledger: Ledger, space: Space, plans: Sequence[RemeasurePlan], console: Console) -> int:
     """Run the plans one after another; return how many failed."""
     import collections
 
     from gmsearch import runner
     from gmsearch.cli.live import name_of, outcome
+    from gmsearch.records import MeasureRecord
 
     failed = 0
     for number, plan in enumerate(plans, start=1):
         collections.deque(runner.run(plan), maxlen=0)
         (record,) = ledger.take_spool()
-        failed += "failure" in record
+        assert isinstance(record, MeasureRecord), "a re-evaluation leaves its own record"
+        failed += record.failure is not None
         head = f"[{number}/{len(plans)}] {name_of(space, plan)}"
         console.print(f"{head}: {outcome(space, record)}")
     return failed

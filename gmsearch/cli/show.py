@@ -66,8 +66,8 @@ def _show_one(folder: Path, key: str) -> None:
     trial = _find(records, key)
     tree = {**trial.to_json(), "metrics": dict(study.metrics(trial))}
     if records.measures.get(trial.key):
-        tree["measures"] = records.measures[trial.key]
-    run = next((run for run in records.runs if run["run"] == trial.run), {})
+        tree["measures"] = [record.to_json() for record in records.measures[trial.key]]
+    run = next((run.to_json() for run in records.runs if run.run == trial.run), {})
     Console().print(Pretty({**tree, "environment": run}, expand_all=True))
 
 

@@ -1,17 +1,20 @@
-"""The loop of a study, and what opens it; see `loop` for the loop."""
+"""The loop of a study, and everything it consists of; see `loop`."""
 
 from __future__ import annotations
 
 from gmsearch.driver.loop import Driver
 from gmsearch.driver.observer import Observer
-from gmsearch.driver.remeasure import Measures
-from gmsearch.driver.study import open_study, require_same_data, start_record
+from gmsearch.driver.preflight import RunContext, inspect_run
+from gmsearch.driver.remeasure import Remeasurer
+from gmsearch.driver.study import open_study, require_same_data, run_record
 
 __all__ = [
     "Driver",
-    "Measures",
     "Observer",
+    "Remeasurer",
+    "RunContext",
+    "inspect_run",
     "open_study",
     "require_same_data",
-    "start_record",
+    "run_record",
 ]

@@ -1,24 +1,24 @@
-"""Who is told how a study goes."""
+"""Observer of a study's progress."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from gmsearch.experiment import Plan, Progress
+from gmsearch.records import WorkRecord
 
 
 class Observer(Protocol):
-    """Who wants to know how a study goes: a live view, or plain lines."""
+    """Receives what happens in a study: a live view, or plain lines."""
 
     def planned(self, total: int, done: int) -> None:
-        """Say how many trials the study has, as far as known, and how many are finished."""
+        """Receive the number of trials, as far as known, and how many are finished."""
 
     def started(self, plan: Plan) -> None:
-        """Say that a plan was handed to a worker."""
+        """Receive a plan that was handed to a worker."""
 
     def progress(self, progress: Progress) -> None:
-        """Say how far a trial is."""
+        """Receive how far a trial is, after each epoch."""
 
-    def finished(self, plan: Plan, record: Mapping[str, Any]) -> None:
-        """Say how a plan ended."""
+    def finished(self, plan: Plan, record: WorkRecord) -> None:
+        """Receive a plan that ended, and its record."""

@@ -1,4 +1,4 @@
-"""What is missing of finished trials, and may be measured from the weights they left."""
+"""Plans that re-evaluate finished trials from their saved weights."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gmsearch.driver.preflight import RunContext
-from gmsearch.experiment import Arm, Bands, Plan, recipe_from
+from gmsearch.experiment import Arm, Bands, RemeasurePlan, recipe_from
 from gmsearch.ledger import Records, weights
 from gmsearch.metrics import HOLDOUT
 from gmsearch.networks import candidate_from
@@ -15,24 +15,24 @@ from gmsearch.records import State, TrialRecord
 from gmsearch.space import Space
 
 
-class Measures:
-    """Plans of measures: never of what is measured, and never of what would need training."""
+class Remeasurer:
+    """Plans what finished trials lack: nothing that is measured, nothing that needs training."""
 
     def __init__(self, space: Space, context: RunContext, records: Records, folder: Path) -> None:
-        """Measure trials of the study in `folder`; `records` is read anew at every question."""
+        """Plan for the study in `folder`; `records` is read anew by every method."""
         self._space = space
         self._context = context
         self._records = records
         self._folder = folder.resolve()
         self.lost: dict[str, Path] = {}
-        """Trials of which something is missing, by key, and the file of weights that is gone."""
+        """Trials that lack a measurement, by key, with the path of their missing weights."""
 
     def plans(
         self, trials: Iterable[TrialRecord], bands: Bands, splits: Sequence[str], *, run: int
-    ) -> list[Plan]:
-        """Return a plan for each trial of which a version is missing on one of the splits.
+    ) -> list[RemeasurePlan]:
+        """Return a plan for each trial that lacks a version of the images on one of the splits.
 
-        One at a time: what is missing on a later split is asked for when the first is measured.
+        One split at a time: a later split is planned once the first has been measured.
         """
         plans = []
         for trial in trials:
@@ -59,11 +59,10 @@ class Measures:
 
     def _plan(
         self, trial: TrialRecord, bands: Bands, split: str, wanted: tuple[str, ...], run: int
-    ) -> Plan:
-        # From the record and not from the space, which may say otherwise by now.
+    ) -> RemeasurePlan:
+        # From the record and not from the space, which may have changed since.
         arm = Arm(candidate=candidate_from(trial.candidate), recipe=recipe_from(trial.recipe))
-        plan = Plan(
-            kind="measure",
+        plan = RemeasurePlan(
             key=trial.key,
             arm=arm,
             params=self._space.assignment(trial.params),
@@ -81,4 +80,4 @@ class Measures:
             weights_sha256=trial.training.get("weights_sha256"),
         )
         last = self._records.last_measure(plan.key, plan.request)
-        return plan if last is None else dataclasses.replace(plan, attempt=last["attempt"] + 1)
+        return plan if last is None else dataclasses.replace(plan, attempt=last.attempt + 1)

@@ -1,4 +1,4 @@
-"""Open the study of a space file: its folder, its frozen space, its ledger."""
+"""Open the study of a space file: lock its folder, check its frozen space, read its ledger."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from gmsearch.errors import StudyError
 from gmsearch.experiment import ImagesOnDisk
 from gmsearch.ledger import STUDIES, Ledger, write_atomic
 from gmsearch.plain import plain
+from gmsearch.records import DevicePart, ImagesPart, RunRecord
+from gmsearch.search import Scheduler
 from gmsearch.space import Space
 from gmsearch.spacefile import load_space
 
@@ -26,9 +28,15 @@ _log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def open_study(
-    space: Space, context: RunContext, watch: Observer, *, engine: str, root: Path = STUDIES
+    space: Space,
+    context: RunContext,
+    observer: Observer,
+    *,
+    engine: str,
+    root: Path = STUDIES,
+    scheduler: Scheduler | None = None,
 ) -> Iterator[Driver]:
-    """Lock the study of `space`, take up its ledger and note this start in it.
+    """Lock the study folder, load its ledger and record this run.
 
     Raises:
         StudyError: the folder is locked, unwritable or damaged, or it belongs to a space or to
@@ -51,7 +59,8 @@ def open_study(
         source = space.source.encode()
         if not frozen.exists() or frozen.read_bytes() != source:
             write_atomic(frozen, source)
-        driver = Driver(space, ledger, context, watch, start=start_record(space, context, engine))
+        start = run_record(ledger, space, context, engine)
+        driver = Driver(space, ledger, context, observer, start=start, scheduler=scheduler)
         try:
             yield driver
         finally:
@@ -78,40 +87,43 @@ def _require_compatible(space: Space, before: Space, folder: Path) -> None:
     named = "; ".join(f"{c.path} was {c.old}, is {c.new}" for c in changes if not c.allowed)
     if named:
         raise StudyError(
-            f"{folder} holds trials of another space: {named}; "
+            f"{folder} contains trials of another space: {named}; "
             "rename `study` in the space file, or change these back"
         )
     for change in changes:
-        _log.warning("%s goes on with %s: %s -> %s", folder, change.path, change.old, change.new)
+        _log.warning(
+            "%s: resuming with a changed %s: %s -> %s", folder, change.path, change.old, change.new
+        )
 
 
 def require_same_data(ledger: Ledger, context: RunContext) -> None:
-    """Raise StudyError where the trials of a study were trained on other data."""
+    """Raise StudyError if the trials of a study were trained on other data."""
     for run in ledger.records.runs:
-        if run["data"] != context.data_identity:
+        if run.data not in ("", context.data_identity):
             raise StudyError(
-                f"{ledger.folder} holds trials on other data ({run['data']}, not "
+                f"{ledger.folder} contains trials on other data (identity {run.data}, now "
                 f"{context.data_identity}); rename `study` in the space file, or restore the data"
             )
 
 
-def start_record(space: Space, context: RunContext, engine: str) -> dict[str, Any]:
-    """Return what the `run` record of a start says besides its number."""
-    return {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "engine": engine,
-        "space": space.digest,
-        "data": context.data_identity,
-        "images": {
-            "identity_of": context.data_identity_of,
-            "mean": context.mean,
-            "std": context.std,
-            "resolution": context.resolution,
-            "evaluation": context.evaluation_images,
-            "holdout": context.holdout_images,
-        },
-        **({"plugins": plain(space.plugins)} if space.plugins else {}),
-        "device": {"kind": context.device, "name": context.device_name},
-        "threads": space.resources.cpus,
-        **describe(),
-    }
+def run_record(ledger: Ledger, space: Space, context: RunContext, engine: str) -> RunRecord:
+    """Return the record of a run that starts now."""
+    return RunRecord(
+        run=len(ledger.records.runs) + 1,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        engine=engine,
+        space=space.digest,
+        data=context.data_identity,
+        images=ImagesPart(
+            identity_of=context.data_identity_of,
+            mean=context.mean,
+            std=context.std,
+            resolution=context.resolution,
+            evaluation=context.evaluation_images,
+            holdout=context.holdout_images,
+        ),
+        plugins=tuple(plain(space.plugins)),
+        device=DevicePart(kind=context.device, name=context.device_name),
+        threads=space.resources.cpus,
+        extra=describe(),
+    )

@@ -1,11 +1,11 @@
 """The study folder: an append-only ledger of JSON lines, the workers' spool, and histories.
 
-    trials.jsonl          the only truth; one record a line, written by the driver alone
-    spool/<key>.json      what a worker measured, until the driver has taken it in
-    history/<key>.json    curves per epoch, beside the ledger to keep it small
-    weights/<key>.*       the final weights of a trial, and what they predicted
-    space.yaml            the frozen copy of the space file, which the driver writes and compares
-    lock, owner.json      who runs the study
+    trials.jsonl          the single source of truth; one record a line, only written by the driver
+    spool/<key>.json      records of workers, until the driver has moved them to the ledger
+    history/<key>.json    curves per epoch, apart from the ledger to keep it small
+    weights/<key>.*       final weights of a trial, and their predictions
+    space.yaml            frozen copy of the space file, written and compared by the driver
+    lock, owner.json      lock of the process that runs the study, and its name
 
 Nothing here decides what to run, and nothing is ever unpickled.
 """
@@ -20,8 +20,8 @@ from gmsearch.ledger.files import (
     write_atomic,
     write_history,
 )
-from gmsearch.ledger.records import Records, newest, read, studies
-from gmsearch.ledger.study import STUDIES, Study, read_study
+from gmsearch.ledger.reader import STUDIES, Records, newest, read, studies
+from gmsearch.ledger.study import Study, read_study
 from gmsearch.ledger.writer import Ledger
 
 __all__ = [

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gmsearch.errors import StudyError
+from gmsearch.records import WorkRecord
 
 LEDGER = "trials.jsonl"
 SPOOL = "spool"
@@ -94,18 +95,15 @@ def write_atomic(path: Path, data: bytes) -> Path:
     return path
 
 
-def spool(folder: Path, record: Mapping[str, Any]) -> Path:
-    """Leave a trial, timing or measure record for the driver; on return it survives any kill.
+def spool(folder: Path, record: WorkRecord) -> Path:
+    """Leave the record of a plan for the driver; once this returns, it survives any kill.
 
     The file is `spool/<key>.json`, `spool/timing-<key>.json` for a timing, or
-    `spool/measure-<key>-<request>.json` for a measure.
+    `spool/measure-<key>-<request>.json` for a re-evaluation.
     """
-    name = check_name(record["key"], "record")
-    if record["record"] == "timing":
-        name = f"timing-{name}"
-    elif record["record"] == "measure":
-        name = f"measure-{name}-{check_name(record['request'], 'record')}"
-    return write_atomic(folder / SPOOL / f"{name}.json", json_line(record))
+    for part in (record.key, *filter(None, (record.request,))):
+        check_name(part, "record")
+    return write_atomic(folder / SPOOL / f"{record.spool_name}.json", json_line(record.to_json()))
 
 
 def weights(folder: Path, key: str) -> Path:

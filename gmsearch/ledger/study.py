@@ -8,12 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from gmsearch.ledger.files import read_history
-from gmsearch.ledger.records import Records, read
+from gmsearch.ledger.reader import Records, read
 from gmsearch.records import TrialRecord
 from gmsearch.space import Space
-
-STUDIES = Path("studies")
-"""Folder of all studies, relative to the current one."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -6,10 +6,9 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import filelock
 
@@ -25,7 +24,8 @@ from gmsearch.ledger.files import (
     write_atomic,
     writing,
 )
-from gmsearch.ledger.records import SCHEMA, Records, read_spool, scan
+from gmsearch.ledger.reader import SCHEMA, Records, read_spool, scan
+from gmsearch.records import Record, StudyRecord, record_from_json
 
 _LOCK = "lock"
 _OWNER = "owner.json"
@@ -41,7 +41,7 @@ class Ledger:
 
     folder: Path
     records: Records
-    """As of now; `append` and `take_spool` add to them."""
+    """Records of the study; `append` and `take_spool` add to them."""
 
     def __init__(self, folder: Path, lock: filelock.BaseFileLock, records: Records) -> None:
         """Open the descriptor of the ledger; use `Ledger.open`, which checks and repairs."""
@@ -53,14 +53,14 @@ class Ledger:
 
     @classmethod
     def open(cls, folder: Path, study: str, space_digest: str) -> Ledger:
-        """Lock the folder, create or read its ledger, and take in the spool.
+        """Lock the folder, create or read its ledger, and move the spool to it.
 
-        A torn last line is dropped and logged. Whether the space is the one of the study line is
-        the caller's to judge: `records.study["space"]`.
+        A torn last line is dropped and logged. The caller decides whether `space_digest` may
+        differ from that of the study record.
 
         Raises:
-            StudyError: where another process runs the study (naming it), where the folder cannot
-                be written, or where the ledger is damaged or of another schema.
+            StudyError: another process runs the study (which is named), the folder cannot be
+                written, or the ledger is damaged or was written in another schema.
         """
         check_name(study)
         path = folder / LEDGER
@@ -69,7 +69,7 @@ class Ledger:
         lock = _acquire(folder)
         try:
             if not path.exists():
-                write_atomic(path, json_line(_study_record(study, space_digest)))
+                write_atomic(path, json_line(_study_record(study, space_digest).to_json()))
                 sync_folder(folder.parent)
             records = Records(folder=folder)
             with writing(path):
@@ -80,7 +80,7 @@ class Ledger:
             raise
         try:
             ledger._mend(end)
-            if not records.study:
+            if records.study is None:
                 ledger.append(_study_record(study, space_digest))
             ledger.take_spool()
         except BaseException:
@@ -88,15 +88,15 @@ class Ledger:
             raise
         return ledger
 
-    def append(self, *records: Mapping[str, Any]) -> None:
-        """Write one line each and wait until the storage has them; all or none are counted.
+    def append(self, *records: Record) -> None:
+        """Write one line each and wait until the storage has them; all of them or none.
 
         Raises:
-            StudyError: where a record lacks what its kind must have, or the storage refuses; the
-                ledger is then as it was before.
-            ValueError: where a record holds a number that is not finite.
+            StudyError: a record could not be read back, or the storage refuses; the ledger is
+                then as it was before.
+            ValueError: a record contains a number that is not finite.
         """
-        lines = [json_line(record) for record in records]
+        lines = [json_line(record.to_json()) for record in records]
         for line in lines:
             self.records.check(json.loads(line), "record to append")
         self._write(b"".join(lines))
@@ -104,19 +104,20 @@ class Ledger:
         for line in lines:
             self.records.add(json.loads(line), str(self._path))
 
-    def take_spool(self) -> list[dict[str, Any]]:
-        """Append what workers left and the ledger has not, remove their files, return the new.
+    def take_spool(self) -> list[Record]:
+        """Move the records that workers left to the ledger; return those that are new to it.
 
-        A kill between the two steps leaves a file whose record is known at the next start.
+        A kill between appending and removing leaves a file whose record the next start knows.
         """
-        found = read_spool(self.folder)
-        for path, tree in found:
+        spooled = read_spool(self.folder)
+        for path, tree in spooled:
             self.records.check(tree, str(path))
-        new = [tree for _, tree in found if not self.records.knows(tree)]
+        records = [record_from_json(tree) for _, tree in spooled]
+        new = [record for record in records if not self.records.knows(record)]
         if new:
             self.append(*new)
         with writing(self.folder / SPOOL):
-            for path, _ in found:
+            for path, _ in spooled:
                 path.unlink(missing_ok=True)
         return new
 
@@ -183,12 +184,11 @@ def _owner(folder: Path) -> str:
     return f"process {owner['pid']} on {owner['host']}"
 
 
-def _study_record(study: str, space_digest: str) -> dict[str, Any]:
-    return {
-        "record": "study",
-        "schema": SCHEMA,
-        "study": study,
-        "space": space_digest,
-        "gmsearch": __version__,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+def _study_record(study: str, space_digest: str) -> StudyRecord:
+    return StudyRecord(
+        schema=SCHEMA,
+        study=study,
+        space=space_digest,
+        gmsearch=__version__,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )

@@ -1,14 +1,14 @@
-"""How a plan ended, as the ledger keeps it."""
+"""Records of trained networks: trials, and the runs that choose training values."""
 
 from __future__ import annotations
 
 import dataclasses
 import enum
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from gmsearch.experiment.plan import Assignment, Plan
-from gmsearch.plain import plain
+from gmsearch.plain import Assignment
+from gmsearch.records.base import Parsers, Record
 
 
 class State(enum.StrEnum):
@@ -21,7 +21,7 @@ class State(enum.StrEnum):
 
 
 class Failure(enum.StrEnum):
-    """Why a trial failed; the first two are the candidate's, the rest the machine's."""
+    """Why a trial failed; the first two are the candidate's fault, the rest the machine's."""
 
     DIVERGED = "diverged"
     CODE = "code"
@@ -31,13 +31,23 @@ class Failure(enum.StrEnum):
 
     @property
     def retried(self) -> bool:
-        """Whether another attempt may end otherwise."""
+        """Whether another attempt may succeed."""
         return self in (Failure.OOM, Failure.HANG, Failure.INFRASTRUCTURE)
 
 
+def is_final(failure: Failure | None) -> bool:
+    """Whether work that ended with `failure` (None for success) is never run again."""
+    return failure is None or not failure.retried
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class TrialRecord:
-    """The end of one trial, as the ledger keeps it; final once COMPLETE."""
+class TrialRecord(Record):
+    """Result of one attempt at a trial; never replaced once COMPLETE or PRUNED."""
+
+    kind: ClassVar[str] = "trial"
+    request: ClassVar[str] = ""
+    parsers: ClassVar[Parsers] = {"state": State, "failure": Failure}
+    optional: ClassVar[frozenset[str]] = frozenset({"failure", "error", "device_name"})
 
     key: str
     state: State
@@ -49,88 +59,33 @@ class TrialRecord:
     candidate: Mapping[str, Any]
     recipe: Mapping[str, Any]
     metrics: Mapping[str, float]
-    """Unrounded, in base units, finite; what was not measured is absent."""
+    """Unrounded, in base units, finite; a metric that was not measured is absent."""
     protocol: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """The options of the bands they were measured with."""
+    """Options the bands were measured with."""
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """What the recipe leaves open: the dtype, the images of a forward pass where a batch took
-    several, the epochs an interrupted trial was continued from, the digest of the weights."""
+    """What the recipe leaves open: the dtype, the micro-batch if batches were split, the epochs
+    an interrupted trial was resumed from, the epochs of a pruned one, the weights' digest."""
     seconds: float = 0.0
     attempt: int = 1
     run: int = 1
     failure: Failure | None = None
     error: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the ledger's form of the record."""
-        tree: dict[str, Any] = plain(self)
-        return {"record": "trial", **{k: v for k, v in tree.items() if v is not None}}
+    device_name: str | None = None
+    """Name of the processor or GPU the trial ran on; None in ledgers of release 0.1."""
 
     @property
     def final(self) -> bool:
-        """Whether the trial is never to be run again."""
-        return self.failure is None or not self.failure.retried
+        """Whether the trial is never run again."""
+        return is_final(self.failure)
+
+    @property
+    def spool_name(self) -> str:
+        """Name of the record's file in the spool, without its suffix."""
+        return self.key
 
 
-def record_from(tree: Mapping[str, Any]) -> TrialRecord:
-    """Build a trial record from its line in the ledger."""
-    names = {f.name for f in dataclasses.fields(TrialRecord)}
-    known = {k: v for k, v in tree.items() if k in names}
-    known["state"] = State(known["state"])
-    if known.get("failure") is not None:
-        known["failure"] = Failure(known["failure"])
-    return TrialRecord(**known)
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class TuningRecord(TrialRecord):
+    """Result of one run that helps to choose training values; no number shown comes from it."""
 
-
-def record_of(
-    plan: Plan,
-    *,
-    seconds: float = 0.0,
-    failure: Failure | None = None,
-    error: str | None = None,
-    metrics: Mapping[str, float] | None = None,
-    details: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Return the ledger's record of how `plan` ended; that of a tuning is like a trial's.
-
-    `details` stand beside the metrics of a timing: its protocol. Of a trial: its training.
-    """
-    if plan.kind not in ("trial", "tuning"):
-        ended = {"metrics": metrics} if failure is None else {"failure": failure, "error": error}
-        of: dict[str, Any] = {"digest": plan.arm.candidate.digest}
-        if plan.kind == "measure":
-            of = {"split": plan.split, "protocol": plan.bands.protocol}
-        tree: dict[str, Any] = plain(
-            {
-                "record": plan.kind,
-                "key": plan.key,
-                "request": plan.request,
-                **of,
-                "device": plan.device,
-                "seconds": seconds,
-                "attempt": plan.attempt,
-                "run": plan.run,
-                **ended,
-                **(details or {}),
-            }
-        )
-        return tree
-    trial = TrialRecord(
-        key=plan.key,
-        state=State.COMPLETE if failure is None else State.FAILED,
-        arm=plan.arm.digest,
-        digest=plan.arm.candidate.digest,
-        seed=plan.seed,
-        params=plan.params,
-        candidate=plain(plan.arm.candidate),
-        recipe=plain(plan.arm.recipe),
-        metrics=metrics or {},
-        protocol=plan.bands.protocol,
-        training=details or {},
-        seconds=seconds,
-        attempt=plan.attempt,
-        run=plan.run,
-        failure=failure,
-        error=error,
-    )
-    return {**trial.to_json(), "record": plan.kind}
+    kind: ClassVar[str] = "tuning"

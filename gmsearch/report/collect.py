@@ -10,7 +10,7 @@ from typing import Any
 from gmsearch.experiment import timed
 from gmsearch.ledger import Records, Study
 from gmsearch.plain import canonical_json
-from gmsearch.records import State, TrialRecord
+from gmsearch.records import AskRecord, ImagesPart, State, TimingRecord, TrialRecord
 from gmsearch.report.facts import ArmFacts, DataFacts, Ending, StudyFacts, Timed, Timings
 from gmsearch.space import Space
 
@@ -52,7 +52,7 @@ def _arms(
     for trial in trials:
         groups.setdefault(trial.arm, []).append(trial)
     origin = {arm: _asked_as(space, group[0]) for arm, group in groups.items()}
-    asked = {ask["arm"]: number for number, ask in reversed(list(enumerate(records.asks)))}
+    asked = {ask.arm: number for number, ask in reversed(list(enumerate(records.asks)))}
     order = sorted(
         groups, key=lambda arm: (origin[arm] != baseline, asked.get(origin[arm], len(asked)))
     )
@@ -85,8 +85,8 @@ def _arms(
     return tuple(arms)
 
 
-def _uncounted(asks: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    by_arm = {ask["arm"]: ask.get("uncounted", ()) for ask in asks}
+def _uncounted(asks: Iterable[AskRecord]) -> dict[str, int]:
+    by_arm = {ask.arm: ask.uncounted for ask in asks}
     counts = Counter(operator for operators in by_arm.values() for operator in operators)
     return dict(sorted(counts.items()))
 
@@ -109,60 +109,64 @@ def _shortened(arms: Sequence[ArmFacts]) -> tuple[str, tuple[ArmFacts, ...]]:
     return " · ".join(*names), tuple(dataclasses.replace(arm, short=s) for arm, s in pairs)
 
 
-def _timings(records: Iterable[Mapping[str, Any]]) -> Timings | None:
-    done = [record for record in records if record.get("metrics")]
+def _timings(records: Iterable[TimingRecord]) -> Timings | None:
+    done = [record for record in records if record.metrics]
     if not done:
         return None
     setup = _setup(done[-1])
     alike = [record for record in done if _setup(record) == setup]
     by_candidate: dict[str, dict[str, Timed]] = {}
     for record in alike:
-        by_candidate.setdefault(record["digest"], {}).update(_timed(record))
+        by_candidate.setdefault(record.digest, {}).update(_timed(record))
     return Timings(
-        device=str(done[-1]["device"]),
-        protocol={k: v for k, v in done[-1]["protocol"].items() if k not in _OF_CANDIDATE},
+        device=done[-1].device,
+        protocol=_protocol(done[-1]),
         by_candidate=by_candidate,
         otherwise=len(done) - len(alike),
     )
 
 
-def _timed(record: Mapping[str, Any]) -> dict[str, Timed]:
-    metrics = record["metrics"]
+def _timed(record: TimingRecord) -> dict[str, Timed]:
+    metrics = record.metrics or {}
     return {
         name: Timed(
             value=value,
             low=metrics.get(f"{name}.low"),
             high=metrics.get(f"{name}.high"),
-            disturbed=bool(record.get("disturbed", False)),
+            disturbed=bool(record.disturbed),
         )
         for name, value in metrics.items()
         if timed(name)
     }
 
 
-def _setup(record: Mapping[str, Any]) -> str:
-    protocol = {k: v for k, v in record["protocol"].items() if k not in _OF_CANDIDATE}
-    return canonical_json([record["device"], protocol])
+def _protocol(record: TimingRecord) -> dict[str, Any]:
+    """Return how a timing was measured, without what its protocol says of the candidate."""
+    return {k: v for k, v in (record.protocol or {}).items() if k not in _OF_CANDIDATE}
+
+
+def _setup(record: TimingRecord) -> str:
+    return canonical_json([record.device, _protocol(record)])
 
 
 def _data(
     records: Records, space: Space, trials: Iterable[TrialRecord], timings: Timings | None
 ) -> DataFacts:
-    runs = [run for run in records.runs if "images" in run]
-    run = runs[-1] if runs else {}
-    images: Mapping[str, Any] = run.get("images", {})
+    runs = [run for run in records.runs if run.images is not None]
+    run = runs[-1] if runs else None
+    images = ImagesPart() if run is None or run.images is None else run.images
     protocol = timings.protocol if timings else {}
     spec = space.data
     side = getattr(spec, "resolution", None)
     return DataFacts(
         name=spec.name,
         synthetic=spec.name == "spectral",
-        resolution=images.get("resolution", side or protocol.get("resolution")),
-        evaluation=images.get("evaluation", getattr(spec, "evaluation_images", None)),
-        holdout=images.get("holdout"),
+        resolution=images.resolution or side or protocol.get("resolution"),
+        evaluation=images.evaluation or getattr(spec, "evaluation_images", None),
+        holdout=images.holdout,
         chance=next((t.metrics["chance"] for t in trials if "chance" in t.metrics), None),
-        identity=run.get("data"),
-        identity_of=images.get("identity_of"),
+        identity=run.data or None if run is not None else None,
+        identity_of=images.identity_of,
     )
 
 
@@ -178,20 +182,20 @@ def _endings(
     for (state, failure), group in sorted(groups.items()):
         reason = _reason(failure, [trial.error for trial in group])
         endings.append(Ending(state=state, count=len(group), of="trials", reason=reason))
-    last = {(record["key"], record.get("request")): record for record in records.timings}
-    lost = [record for record in last.values() if "failure" in record]
+    last = {(record.key, record.request): record for record in records.timings}
+    lost = [record for record in last.values() if record.failure is not None]
     if lost:
-        reason = _reason(lost[0]["failure"], [record.get("error") for record in lost])
+        reason = _reason(lost[0].failure or "", [record.error for record in lost])
         endings.append(Ending(state="FAILED", count=len(lost), of="timings", reason=reason))
-    untuned = [tuned for tuned in records.tuned.values() if tuned["chosen"] is None]
+    untuned = [tuned for tuned in records.tuned.values() if tuned.chosen is None]
     if untuned:
-        values = ", ".join(untuned[0]["tried"][0]["values"])
+        values = ", ".join(untuned[0].tried[0].values)
         reason = f"training failed with every value of {values}"
         endings.append(Ending(state="FAILED", count=len(untuned), of="arms", reason=reason))
     broken: dict[str, set[str]] = {}
     for record in records.infeasible:
-        if record["arm"] not in trained:
-            broken.setdefault(_broken(space, record["violations"]), set()).add(record["arm"])
+        if record.arm not in trained:
+            broken.setdefault(_broken(space, record.violations), set()).add(record.arm)
     endings += [
         Ending(
             state=State.INFEASIBLE.value,

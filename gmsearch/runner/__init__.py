@@ -6,28 +6,32 @@ durable in the study's spool before anybody is told. It does not decide what to 
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import traceback
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from gmsearch import ledger
+from gmsearch.environment import cpu_name
 from gmsearch.errors import DataError, DivergedError, GmsearchError, PluginError
-from gmsearch.experiment import Plan
-from gmsearch.records import Failure, record_of
+from gmsearch.experiment import Plan, RemeasurePlan, TimingPlan, TrialPlan, TuningPlan
+from gmsearch.records import Failure
 from gmsearch.runner import checkpoint
 from gmsearch.runner.data import Run
-from gmsearch.runner.remeasure import run_measure
+from gmsearch.runner.remeasure import run_remeasure
 from gmsearch.runner.timing import run_timing
-from gmsearch.runner.trial import run_trial
+from gmsearch.runner.trial import run_trial, run_tuning
 
-_ERROR_CHARACTERS = 2000  # the ledger is read as a whole at every start
-_WORK = {
-    "trial": run_trial,
-    "tuning": run_trial,
-    "timing": run_timing,
-    "measure": run_measure,
+_ERROR_CHARACTERS = 2000  # the whole ledger is read at every start
+_WORK: Mapping[type[Plan], Callable[[Any, str], Run]] = {
+    TrialPlan: run_trial,
+    TuningPlan: run_tuning,
+    TimingPlan: run_timing,
+    RemeasurePlan: run_remeasure,
 }
 
 
@@ -36,17 +40,27 @@ def gpu_names() -> list[str]:
     return [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
 
 
+def device_name(device: str) -> str:
+    """Return the name of the GPU or processor behind a torch device string."""
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else cpu_name()
+
+
 def run(plan: Plan) -> Run:
-    """Run `plan`, yielding after each epoch; return its record once it is in the spool."""
+    """Run `plan`, yielding after each epoch; return its record once it is in the spool.
+
+    A trial that is sent "stop" for an epoch ends there as PRUNED; other work ignores it.
+    """
     start = time.perf_counter()
+    name: str | None = None
     try:
-        outcome = yield from _WORK[plan.kind](plan)
+        name = device_name(plan.device)
+        record = yield from _WORK[type(plan)](plan, name)
     except Exception as error:  # noqa: BLE001 - the one place that catches: a failure is a record
-        outcome = {"failure": _classify(error), "error": _describe(error)}
-    seconds = outcome.pop("earlier", 0.0) + time.perf_counter() - start
-    record = record_of(plan, seconds=seconds, **outcome)
+        record = plan.failed(_classify(error), _describe(error))
+    seconds = record.seconds + time.perf_counter() - start
+    record = dataclasses.replace(record, seconds=seconds, device_name=name)
     ledger.spool(Path(plan.study_dir), record)
-    if not outcome.get("failure", Failure.CODE).retried:
+    if record.final:
         checkpoint.remove(Path(plan.study_dir), plan.key)
     return record
 
@@ -62,7 +76,7 @@ def _classify(error: Exception) -> Failure:
 
 
 def _describe(error: Exception) -> str:
-    """Return one line for what gmsearch raises itself, the traceback's end for anything else."""
+    """Return the message of our own exceptions, the traceback's end for any other."""
     if isinstance(error, GmsearchError):
         return str(error)
     return "".join(traceback.format_exception(error)).strip()[-_ERROR_CHARACTERS:]

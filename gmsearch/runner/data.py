@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Collection, Generator, Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,11 +14,13 @@ from gmsearch.data import Dataset, ImageStream, load
 from gmsearch.data.loader import StreamedBatches, evaluation_batches
 from gmsearch.errors import DataError
 from gmsearch.evaluate import Scores
-from gmsearch.experiment import DataSpec, Plan, Progress
+from gmsearch.experiment import DataSpec, Decision, Plan, Progress, RemeasurePlan, TrainingPlan
 from gmsearch.plugins.modules import metric_functions
+from gmsearch.records import WorkRecord
 from gmsearch.train import Batches, InMemory
 
-Run = Generator[Progress, None, dict[str, Any]]
+Run = Generator[Progress, Decision | None, WorkRecord]
+"""Work on a plan: yields after each epoch, may be sent "stop", and returns the record."""
 
 
 @functools.lru_cache(maxsize=2)
@@ -51,7 +52,7 @@ def first(data: Dataset, n: int) -> Tensor:
     return torch.from_numpy(images.images[:n])
 
 
-def training_batches(plan: Plan, data: Dataset) -> Batches:
+def training_batches(plan: TrainingPlan, data: Dataset) -> Batches:
     """Return the batches of the training split as the recipe augments them."""
     recipe = plan.arm.recipe
     if isinstance(data.train, ImageStream):
@@ -61,7 +62,7 @@ def training_batches(plan: Plan, data: Dataset) -> Batches:
 
 
 def evaluate(
-    plan: Plan,
+    plan: TrainingPlan | RemeasurePlan,
     data: Dataset,
     model: nn.Module,
     split: str,

@@ -1,4 +1,4 @@
-"""Measure a finished trial again, from the weights it left."""
+"""Evaluate a finished trial again, from its saved weights."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ from torch import nn
 from gmsearch import ledger
 from gmsearch.bands import metrics
 from gmsearch.errors import StudyError
-from gmsearch.experiment import Plan
+from gmsearch.experiment import RemeasurePlan
 from gmsearch.models import build
 from gmsearch.runner.data import Run, dataset, evaluate
 
 
-def run_measure(plan: Plan) -> Run:
-    """Evaluate the kept weights on the wanted versions; return their metrics."""
+def run_remeasure(plan: RemeasurePlan, _device_name: str) -> Run:
+    """Evaluate the saved weights on the versions of the images that the plan wants.
+
+    Raises:
+        StudyError: the weights are missing, damaged, or of another trial.
+    """
     torch.set_num_threads(plan.threads)
     data = dataset(plan)
     model = build(plan.arm.candidate, num_classes=len(data.classes), seed=plan.seed)
@@ -30,16 +34,16 @@ def run_measure(plan: Plan) -> Run:
     scores = evaluate(plan, data, model, plan.split, only=plan.wanted)
     predictions = io.BytesIO()
     np.savez_compressed(predictions, **{name: one.predictions for name, one in scores.items()})  # type: ignore[arg-type] # the stubs take them for its flag
-    kept = Path(plan.study_dir) / "weights" / f"{plan.key}.{plan.request}.predictions.npz"
-    ledger.write_atomic(kept, predictions.getvalue())
-    return {"metrics": metrics(scores)}
-    yield  # a generator, like a trial, though it has no progress to tell
+    path = Path(plan.study_dir) / "weights" / f"{plan.key}.{plan.request}.predictions.npz"
+    ledger.write_atomic(path, predictions.getvalue())
+    return plan.completed(metrics(scores))
+    yield  # a generator like a trial's, though there is no progress to report
 
 
-def _load(model: nn.Module, path: Path, written: str | None) -> None:
+def _load(model: nn.Module, path: Path, expected_sha256: str | None) -> None:
     try:
         data = path.read_bytes()
-        if written is not None and hashlib.sha256(data).hexdigest() != written:
+        if expected_sha256 is not None and hashlib.sha256(data).hexdigest() != expected_sha256:
             raise _refused(path, "other bytes than it left")
         model.load_state_dict(load(data))
     except (SafetensorError, RuntimeError, FileNotFoundError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,10 @@ from gmsearch.bands import metrics
 from gmsearch.data import Dataset
 from gmsearch.errors import DivergedError
 from gmsearch.evaluate import Scores
-from gmsearch.experiment import Plan, Progress
+from gmsearch.experiment import Decision, Progress, TrainingPlan, TrialPlan, TuningPlan
 from gmsearch.metrics import HOLDOUT
 from gmsearch.models import activation_regimes, build
+from gmsearch.records import TrialRecord
 from gmsearch.runner import checkpoint
 from gmsearch.runner.data import Run, dataset, evaluate, first, training_batches
 from gmsearch.train import Epoch, train
@@ -29,59 +30,120 @@ from gmsearch.train import Epoch, train
 _REGIME_IMAGES = 256
 
 
-def run_trial(plan: Plan) -> Run:
-    """Train and evaluate, from the last checkpoint on where there is one.
+class _Training:
+    """Training of one plan, from its last checkpoint if there is one."""
 
-    Returns the metrics of the record, how they came about, and the seconds spent before the
-    checkpoint.
-    """
-    start = time.perf_counter()
-    torch.set_num_threads(plan.threads)
-    torch.backends.cudnn.benchmark = True  # the batches of a training are of one shape
-    data = dataset(plan)
-    candidate, recipe, folder = plan.arm.candidate, plan.arm.recipe, Path(plan.study_dir)
-    torch.manual_seed(plan.seed)
-    model = build(candidate, num_classes=len(data.classes), seed=plan.seed).to(plan.device)
-    before = checkpoint.read(folder, plan.key)
-    if before is None:
-        before = {"training": None, "history": {}, "seconds": 0.0, "continued_from": []}
-    else:
-        before["continued_from"].append(before["training"]["epoch"])
-    history, source, total = before["history"], training_batches(plan, data), recipe.total_epochs
-    last: Epoch | None = None
-    for last in train(model, source, recipe, seed=plan.seed, state=before["training"]):
-        shown = _history_row(plan, data, last, history)
-        if (
-            recipe.checkpoint_every
-            and last.epoch % recipe.checkpoint_every == 0
-            and last.epoch < total
+    def __init__(self, plan: TrainingPlan, data: Dataset) -> None:
+        """Build the model and read the checkpoint; nothing is trained yet."""
+        self._start = time.perf_counter()
+        torch.set_num_threads(plan.threads)
+        torch.backends.cudnn.benchmark = True  # the batches of a training are of one shape
+        self._plan = plan
+        self._data = data
+        self._folder = Path(plan.study_dir)
+        torch.manual_seed(plan.seed)
+        self._model = build(plan.arm.candidate, num_classes=len(data.classes), seed=plan.seed).to(
+            plan.device
+        )
+        fresh: dict[str, Any] = {
+            "training": None,
+            "history": {},
+            "seconds": 0.0,
+            "continued_from": [],
+        }
+        self._state = checkpoint.read(self._folder, plan.key) or fresh
+        if self._state["training"] is not None:
+            self._state["continued_from"].append(self._state["training"]["epoch"])
+        self.history: dict[str, Any] = self._state["history"]
+        self.continued_from: list[int] = self._state["continued_from"]
+        self.earlier_seconds: float = self._state["seconds"]
+        """Seconds spent before the checkpoint was written."""
+        self.stopped = False
+        """Whether a scheduler stopped the training early."""
+
+    def run(self) -> Generator[Progress, Decision | None, Epoch]:
+        """Train, yielding after each epoch; return the last one."""
+        plan, recipe = self._plan, self._plan.arm.recipe
+        source, total = training_batches(plan, self._data), recipe.total_epochs
+        last: Epoch | None = None
+        for last in train(
+            self._model, source, recipe, seed=plan.seed, state=self._state["training"]
         ):
-            seconds = before["seconds"] + time.perf_counter() - start
-            state = {**before, "training": last.state(), "seconds": seconds}
-            checkpoint.write(folder, plan.key, state)
-        yield Progress(key=plan.key, epoch=last.epoch, epochs=total, metrics=shown)
-    assert last is not None, "a recipe has an epoch behind every checkpoint"
+            shown = _history_row(plan, self._data, last, self.history)
+            every = recipe.checkpoint_every
+            if every and last.epoch % every == 0 and last.epoch < total:
+                self._write_checkpoint(last)
+            progress = Progress(key=plan.key, epoch=last.epoch, epochs=total, metrics=shown)
+            if (yield progress) == "stop" and last.epoch < total:
+                self.stopped = True
+                break
+        assert last is not None, "a recipe has an epoch after every checkpoint"
+        return last
+
+    def _write_checkpoint(self, epoch: Epoch) -> None:
+        seconds = self.earlier_seconds + time.perf_counter() - self._start
+        state = {**self._state, "training": epoch.state(), "seconds": seconds}
+        checkpoint.write(self._folder, self._plan.key, state)
+
+    def describe(self, last: Epoch) -> dict[str, Any]:
+        """Return what the recipe leaves open, as records state it."""
+        details = {
+            "dtype": self._plan.arm.recipe.dtype_on(self._plan.device),
+            "micro_batch": last.micro_batch,
+            "continued_from": self.continued_from,
+        }
+        return {name: value for name, value in details.items() if value not in (None, [])}
+
+
+def run_trial(plan: TrialPlan, _device_name: str) -> Run:
+    """Train and evaluate, from the last checkpoint on if there is one.
+
+    A trial stopped early keeps its history and its last metrics, but no weights.
+    """
+    data = dataset(plan)
+    training = _Training(plan, data)
+    last = yield from training.run()
+    if training.stopped:
+        return _pruned(plan, training, last)
+    folder = Path(plan.study_dir)
     trained = last.model
     held = _holdout(plan, data, trained)
-    if plan.kind == "tuning":
-        return {"metrics": held, "earlier": before["seconds"]}
     evaluation = evaluate(plan, data, trained, "evaluation")
     values = {**metrics(evaluation), **held}
     values |= {**plan.known, "chance": data.chance, "train_loss": last.train_loss}
     values |= _regimes(trained, data, plan.device)
     _require_finite(values)
-    ledger.write_history(folder, plan.key, history)
-    training = {
-        "dtype": recipe.dtype_on(plan.device),
-        "micro_batch": last.micro_batch,
-        "continued_from": before["continued_from"],
-        "weights_sha256": _keep(folder, plan.key, trained, evaluation),
-    }
-    told = {name: value for name, value in training.items() if value not in (None, [])}
-    return {"metrics": values, "details": told, "earlier": before["seconds"]}
+    ledger.write_history(folder, plan.key, training.history)
+    sha256 = _keep(folder, plan.key, trained, evaluation)
+    return plan.completed(
+        values,
+        training={**training.describe(last), "weights_sha256": sha256},
+        seconds=training.earlier_seconds,
+    )
 
 
-def _holdout(plan: Plan, data: Dataset, model: nn.Module) -> dict[str, float]:
+def run_tuning(plan: TuningPlan, _device_name: str) -> Run:
+    """Train and evaluate on the holdout only; nothing but the record is kept."""
+    data = dataset(plan)
+    training = _Training(plan, data)
+    last = yield from training.run()
+    held = _holdout(plan, data, last.model)
+    return plan.completed(held, seconds=training.earlier_seconds)
+
+
+def _pruned(plan: TrialPlan, training: _Training, last: Epoch) -> TrialRecord:
+    """Write the history and return the record of a trial that was stopped after `last`."""
+    history = training.history
+    ledger.write_history(Path(plan.study_dir), plan.key, history)
+    held = {f"{HOLDOUT}{name}": history[f"{HOLDOUT}{name}"][-1] for name in plan.watched}
+    return plan.pruned(
+        {**held, **plan.known, "train_loss": last.train_loss},
+        training={**training.describe(last), "epochs": last.epoch},
+        seconds=training.earlier_seconds,
+    )
+
+
+def _holdout(plan: TrainingPlan, data: Dataset, model: nn.Module) -> dict[str, float]:
     if not len(data.holdout.labels):
         return {}
     held = metrics(evaluate(plan, data, model, "holdout"))
@@ -90,22 +152,38 @@ def _holdout(plan: Plan, data: Dataset, model: nn.Module) -> dict[str, float]:
 
 
 def _history_row(
-    plan: Plan, data: Dataset, epoch: Epoch, history: dict[str, list[Any]]
+    plan: TrainingPlan, data: Dataset, epoch: Epoch, history: dict[str, Any]
 ) -> Mapping[str, float]:
-    """Append the epoch to the history and return what a live view shows of it."""
+    """Append the epoch to the history and return the metrics to report of it.
+
+    The columns of bands.curves are None in epochs between `bands.every`. Those that a scheduler
+    watches are of the holdout in every epoch, and named so.
+    """
     split = plan.bands.curves if len(data.holdout.labels) else "evaluation"
     every, epochs = plan.bands.every, plan.arm.recipe.total_epochs
-    wanted = every > 0 and (epoch.epoch % every == 0 or epoch.epoch == epochs)
-    values: dict[str, float] = {}
-    if wanted:
-        scores = metrics(evaluate(plan, data, epoch.model, split))
-        values = {name: scores[name] for name in ("top1", *plan.bands.metrics)}
-    measured = {name: values.get(name) for name in ("top1", *plan.bands.metrics)}
-    row = {"epoch": epoch.epoch, "train_loss": epoch.train_loss, "lr": epoch.lr, **measured}
+    columns = ("top1", *plan.bands.metrics)
+    watched = plan.watched if isinstance(plan, TrialPlan) else ()
+    scores: dict[str, Mapping[str, float]] = {}
+    shown = every > 0 and (epoch.epoch % every == 0 or epoch.epoch == epochs)
+    if shown:
+        scores[split] = metrics(evaluate(plan, data, epoch.model, split))
+    if watched and "holdout" not in scores:
+        scores["holdout"] = metrics(evaluate(plan, data, epoch.model, "holdout"))
+    values = {name: scores[split][name] for name in columns} if shown else {}
+    held = {f"{HOLDOUT}{name}": scores["holdout"][name] for name in watched}
+    _require_finite(held)
+    measured = {name: values.get(name) for name in columns}
+    row = {
+        "epoch": epoch.epoch,
+        "train_loss": epoch.train_loss,
+        "lr": epoch.lr,
+        **measured,
+        **held,
+    }
     for name, value in row.items():
         history.setdefault(name, []).append(value)
-    history["split"] = split  # type: ignore[assignment] # one word beside the columns
-    return {"train_loss": epoch.train_loss, **values}
+    history["split"] = split
+    return {"train_loss": epoch.train_loss, **values, **held}
 
 
 def _regimes(model: nn.Module, data: Dataset, device: str) -> dict[str, float]:
@@ -124,7 +202,7 @@ def _require_finite(values: Mapping[str, float]) -> None:
 
 
 def _keep(folder: Path, key: str, model: nn.Module, scores: dict[str, Scores]) -> str:
-    """Keep the evaluated weights and, per version of the images, the predicted classes.
+    """Save the evaluated weights and, per version of the images, the predicted classes.
 
     Returns the SHA-256 of the file of the weights.
     """

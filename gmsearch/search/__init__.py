@@ -12,10 +12,11 @@ from collections.abc import Callable
 from gmsearch.search.listed import ablation, grid
 from gmsearch.search.modelled import nsga2, tpe
 from gmsearch.search.proposal import Outcome, Proposal, Sampler
+from gmsearch.search.scheduler import Scheduler
 from gmsearch.search.uniform import Random
 from gmsearch.space import Space
 
-__all__ = ["SAMPLERS", "Outcome", "Proposal", "Sampler", "sampler"]
+__all__ = ["SAMPLERS", "Outcome", "Proposal", "Sampler", "Scheduler", "sampler"]
 
 SAMPLERS: dict[str, Callable[[Space], Sampler]] = {
     "grid": grid,

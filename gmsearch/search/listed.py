@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 from gmsearch.errors import FieldError
-from gmsearch.experiment import Assignment, Value
+from gmsearch.plain import Assignment, Value
 from gmsearch.search.proposal import Outcome, Proposal
 from gmsearch.space import Parameter, SeenArms, Space
 

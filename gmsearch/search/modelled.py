@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gmsearch.experiment import Assignment, Value
+from gmsearch.plain import Assignment, Value
 from gmsearch.search.proposal import Outcome, Proposal
 from gmsearch.seeds import sampler_seed
 from gmsearch.space import ArmDrawer, Choice, Domain, Float, Int, Parameter, SeenArms, Space

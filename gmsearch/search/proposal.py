@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
-from gmsearch.experiment import Assignment
+from gmsearch.plain import Assignment
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

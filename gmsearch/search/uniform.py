@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from gmsearch.experiment import Assignment
+from gmsearch.plain import Assignment
 from gmsearch.search.proposal import Outcome, Proposal
 from gmsearch.seeds import sampler_seed
 from gmsearch.space import ArmDrawer, SeenArms, Space

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, cast
 
 from gmsearch.errors import FieldError
-from gmsearch.experiment import Assignment, Value
+from gmsearch.plain import Assignment, Value
 from gmsearch.space.domains import Parameter
 
 _ABSENT: Final = object()

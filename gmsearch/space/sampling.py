@@ -9,7 +9,7 @@ import random
 from typing import TYPE_CHECKING
 
 from gmsearch.errors import FieldError
-from gmsearch.experiment import Assignment, Value
+from gmsearch.plain import Assignment, Value
 from gmsearch.space.domains import Domain, Float, Int
 
 if TYPE_CHECKING:

@@ -11,17 +11,15 @@ from typing import Any
 from gmsearch.errors import FieldError
 from gmsearch.experiment import (
     Arm,
-    Assignment,
     Bands,
     Constraint,
     DataSpec,
     Objective,
     PluginFile,
-    Value,
     recipe_from,
 )
 from gmsearch.networks import candidate_from
-from gmsearch.plain import canonical_json, digest, frozen, plain
+from gmsearch.plain import Assignment, Value, canonical_json, digest, frozen, plain
 from gmsearch.space.changes import Change, changes
 from gmsearch.space.counting import count_assignments, enumerate_assignments
 from gmsearch.space.domains import Choice, Domain, Int, Parameter, Slot, Tree, draw, resolve

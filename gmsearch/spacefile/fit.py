@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 from gmsearch.errors import FieldError
-from gmsearch.experiment import Assignment, DataSpec, recipe_from, require_applicable
+from gmsearch.experiment import DataSpec, recipe_from, require_applicable
 from gmsearch.networks import candidate_from
+from gmsearch.plain import Assignment
 from gmsearch.space.domains import Choice, Parameter, Tree, resolve
 from gmsearch.space.space import Space
 from gmsearch.spacefile.forms import ROWS

@@ -6,7 +6,7 @@ import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
 
-from gmsearch.experiment import Assignment, Value
+from gmsearch.plain import Assignment, Value
 from gmsearch.space.counting import count_assignments
 from gmsearch.space.domains import Domain, Float, Parameter, first_value
 from gmsearch.space.sampling import draw_value

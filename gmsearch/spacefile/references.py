@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from gmsearch.errors import FieldError
-from gmsearch.experiment import Assignment, Value
+from gmsearch.plain import Assignment, Value
 from gmsearch.space.domains import Choice, Domain, Parameter, When, first_value
 from gmsearch.spacefile.mistakes import Mistakes
 from gmsearch.spacefile.nodes import Node

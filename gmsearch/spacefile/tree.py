@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from gmsearch.errors import FieldError
-from gmsearch.experiment import Value
 from gmsearch.networks import FAMILIES, PRESETS, Candidate, preset_family
+from gmsearch.plain import Value
 from gmsearch.space.domains import Choice, Domain, Float, Int, Slot, Tree, When
 from gmsearch.spacefile.forms import (
     ROWS,

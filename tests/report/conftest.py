@@ -15,7 +15,7 @@ from rich.console import Console
 
 from gmsearch import ledger
 from gmsearch.plain import plain
-from gmsearch.records import State, TrialRecord
+from gmsearch.records import State, TrialRecord, record_from_json
 from gmsearch.report import write_report
 from gmsearch.report.collect import collect
 from gmsearch.report.facts import StudyFacts
@@ -70,7 +70,7 @@ class Study:
     def add(self, *records: Mapping[str, Any]) -> None:
         """Append lines to its ledger."""
         with ledger.Ledger.open(self.folder, "gates", "0" * 16) as opened:
-            opened.append(*records)
+            opened.append(*map(record_from_json, records))
 
     def add_trial(
         self,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gmsearch.plain import plain
-from gmsearch.records import State, TrialRecord, record_from
+from gmsearch.records import State, TrialRecord
 from gmsearch.report.tuning import tuning_notes, tuning_tables
 
 MADE = (
@@ -48,11 +48,12 @@ def made(make_study: Callable[..., Any]) -> Any:
         study.add(trained(study, params, *rest).to_json())
     tuning = trained(study, "self relu", 1e-3, [15, 31, 62], 0.985e6)
     tuning = dataclasses.replace(tuning, key="0" * 16, seed=2**32 - 1)
-    assert record_from(tuning.to_json()) == tuning
+    assert TrialRecord.from_json(tuning.to_json()) == tuning
     study.add({**tuning.to_json(), "record": "tuning"})
     study.add_infeasible("self gelu", "match.flops")
     tried = [{"values": {"lr": lr}, "mean": None, "failed": 1} for lr in (1e-3, 3e-3, 1e-2)]
-    study.add({"record": "tuned", "arm": "f" * 16, "tried": tried, "chosen": None, "edges": {}})
+    choice = {"arm": "f" * 16, "metric": "holdout.top1", "seed": 0, "chosen": None, "edges": {}}
+    study.add({"record": "tuned", **choice, "tried": tried})
     return study
 
 

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from gmsearch.errors import FieldError, SpaceError
-from gmsearch.experiment import Value
+from gmsearch.plain import Value
 from gmsearch.space import Float, Parameter, Space
 from gmsearch.spacefile import load_space
 

@@ -1,43 +1,42 @@
-"""What is known of an arm before training, and whether it may be trained at all."""
+"""What is known of an arm: cost, timings, constraints, and the outcome reported to the sampler."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping
-from typing import Any
 
 from gmsearch.costs import matched_arm, mismatch, static_cost, uncounted_operators
 from gmsearch.driver.preflight import RunContext
+from gmsearch.driver.timings import TimingIndex
 from gmsearch.driver.tuning import Tuning
-from gmsearch.experiment import Arm, Assignment, Constraint, timed, trial_key
+from gmsearch.experiment import Arm, Constraint, timed, timing_key, trial_key
 from gmsearch.ledger import Records
 from gmsearch.metrics import HOLDOUT, is_trained
 from gmsearch.networks import Candidate
-from gmsearch.plain import digest
-from gmsearch.records import State
+from gmsearch.plain import Assignment
+from gmsearch.records import State, TimingRecord, TrialRecord
 from gmsearch.search import Outcome
 from gmsearch.space import Space
 
 
-class Judge:
-    """Static costs, timings and constraints of arms, from the space and the ledger's records."""
+class ArmResults:
+    """Everything known of arms so far, from the space and the ledger's records."""
 
     def __init__(self, space: Space, context: RunContext, records: Records) -> None:
-        """Keep what is judged by; `records` is read anew at every question."""
+        """Keep the sources; `records` is read anew by every method."""
         self.space = space
         self.context = context
         self.records = records
         self.baseline = space.arm(space.baseline) if space.baseline is not None else None
         self.tuning = Tuning(space.tune, records, self.trial_key)
+        self._timings = TimingIndex(records, context.device_name)
         self._matched: dict[str, Arm] = {}
         wanted = [o.metric for o in space.objectives] + [c.metric for c in space.constraints]
         self.timed = tuple(metric for metric in dict.fromkeys(wanted) if timed(metric))
-        """The metrics of objectives and constraints that are measured by timing."""
-        self._timings: dict[str, dict[str, Mapping[str, Any]]] = {}
-        self._timings_read = 0
+        """Metrics of objectives and constraints that are measured by timing."""
 
     def arm(self, assignment: Assignment) -> Arm:
-        """Return the arm of a proposal: as the space says it, its cost matched to the baseline's.
+        """Return the arm of a proposal, with its cost matched to the baseline's if asked for.
 
         Its training values are not chosen yet: see `tuning`.
         """
@@ -50,7 +49,7 @@ class Judge:
         return self._matched[digest]
 
     def static(self, candidate: Candidate) -> Mapping[str, float]:
-        """Return the static metrics of `candidate`, counted once."""
+        """Return the static metrics of `candidate`."""
         return static_cost(candidate, self.context.task)
 
     def uncounted(self, arm: Arm) -> list[str]:
@@ -58,38 +57,41 @@ class Judge:
         return uncounted_operators(arm.candidate, self.context.task)
 
     def known(self, arm: Arm) -> dict[str, float]:
-        """Return all that is known of `arm` before training: static metrics, and timed ones."""
+        """Return what is known of `arm` before training: static metrics, and timed ones."""
         measured = self.timing(arm)
-        found = {name: measured[name] for name in self.timed if name in measured}
-        return {**self.static(arm.candidate), **found}
+        latencies = {name: measured[name] for name in self.timed if name in measured}
+        return {**self.static(arm.candidate), **latencies}
 
     def violations(self, arm: Arm) -> dict[str, float]:
-        """Return by how much `arm` breaks each constraint that can be judged before training.
+        """Return by how much `arm` breaks each constraint that is decided before training.
 
-        A timed metric breaks its bound only if its whole interval does. One that could not be
-        measured is not judged here.
+        A timed metric breaks its bound only if its whole interval does. A constraint on a metric
+        that could not be measured is not decided here.
         """
-        found = {}
+        broken = {}
         for constraint in self.space.constraints:
             excess = self._excess(constraint, arm)
             if excess is not None and excess > 0:
-                found[constraint.metric] = excess
+                broken[constraint.metric] = excess
         excess = mismatch(self.space, arm, self.context.task)
         if excess > 0 and self.space.match is not None:
-            found[f"match.{self.space.match.metric}"] = excess
-        return found
+            broken[f"match.{self.space.match.metric}"] = excess
+        return broken
 
     def timing_key(self, arm: Arm) -> str:
-        """Return what a timing belongs to: the candidate, and all that a clock could see."""
-        return digest(
-            {
-                "candidate": arm.candidate.digest,
-                "classes": self.context.classes,
-                "resolution": self.context.resolution,
-                "device": self.context.device_name,
-                "threads": self.space.resources.cpus,
-            }
+        """Return the key of the timing of `arm` on the device that timings are compared on."""
+        return timing_key(
+            arm,
+            classes=self.context.classes,
+            resolution=self.context.resolution,
+            device_name=self.timing_device,
+            threads=self.space.resources.cpus,
         )
+
+    @property
+    def timing_device(self) -> str:
+        """Name of the device that timings are compared on."""
+        return self._timings.device_name
 
     def trial_key(self, arm: Arm, seed: int) -> str:
         """Return the key of the trial of `arm` with `seed`."""
@@ -102,9 +104,9 @@ class Judge:
         )
 
     def objective(self, arm: Arm, metric: str) -> float | None:
-        """Return what selection sees of `arm`: a metric known before training, or a mean.
+        """Return the value of a metric that selection uses: known before training, or a mean.
 
-        Trained metrics are of the holdout where the method selects. None where a seed is missing.
+        Trained metrics are those of the holdout if the method selects. None if a seed is missing.
         """
         known = self.known(arm)
         if metric in known or not is_trained(metric):
@@ -112,36 +114,53 @@ class Judge:
         return self._mean(arm, f"{HOLDOUT}{metric}" if self.space.search.selects else metric)
 
     def outcome(self, number: int, arm: Arm) -> Outcome:
-        """Return what the sampler is told of its proposal: of the arm, the mean over its seeds."""
+        """Return the outcome of a proposal for the sampler: of its arm, the mean over seeds."""
         violations = self.excesses(arm)
         if self.violations(arm):
             return Outcome(number=number, state="infeasible", violations=violations)
         values = [self.objective(arm, wanted.metric) for wanted in self.space.objectives]
         known = tuple(value for value in values if value is not None)
         if len(known) < len(values):
-            return Outcome(number=number, state="failed")
+            states = {trial.state for trial in self._trials(arm) if trial is not None}
+            pruned = State.PRUNED in states and State.FAILED not in states
+            return Outcome(number=number, state="pruned" if pruned else "failed")
         return Outcome(number=number, state="complete", values=known, violations=violations)
 
     def excesses(self, arm: Arm) -> tuple[float, ...]:
-        """Return by how much `arm` breaks each constraint; <= 0 where it holds or is not known."""
-        found = []
+        """Return by how much `arm` breaks each constraint; <= 0 if it holds or is not known."""
+        excesses = []
         for constraint in self.space.constraints:
             excess = self._excess(constraint, arm)
             value = self.objective(arm, constraint.metric) if excess is None else None
             if value is not None:
                 excess = constraint.excess(value, self._baseline_value(constraint))
-            found.append(excess or 0.0)
+            excesses.append(excess or 0.0)
         if self.space.match is not None:
-            found.append(mismatch(self.space, arm, self.context.task))
-        return tuple(found)
+            excesses.append(mismatch(self.space, arm, self.context.task))
+        return tuple(excesses)
+
+    def timing(self, arm: Arm) -> Mapping[str, float]:
+        """Return all metrics measured by timing `arm`, under all conditions."""
+        metrics: dict[str, float] = {}
+        for record in self._timings.of(self.timing_key(arm)).values():
+            metrics |= record.metrics or {}
+        return metrics
+
+    def last_timing(self, key: str, request: str) -> TimingRecord | None:
+        """Return the record of the last attempt at a timing."""
+        return self._timings.of(key).get(request)
+
+    def _trials(self, arm: Arm) -> list[TrialRecord | None]:
+        """Return the trials of an arm, one per seed; None for those without a record."""
+        trained = self.tuning.trained(arm)
+        if trained is None:
+            return []
+        keys = [self.trial_key(trained, seed) for seed in self.space.search.seeds]
+        return [self.records.trials.get(key) for key in keys]
 
     def _mean(self, arm: Arm, metric: str) -> float | None:
         """Return the mean of a trained metric over the seeds; None unless all are COMPLETE."""
-        trained = self.tuning.trained(arm)
-        if trained is None:
-            return None
-        keys = [self.trial_key(trained, seed) for seed in self.space.search.seeds]
-        trials = [self.records.trials.get(key) for key in keys]
+        trials = self._trials(arm)
         values = [
             metrics[metric]
             for t in trials
@@ -149,30 +168,12 @@ class Judge:
             for metrics in (self.records.metrics(t, self.space.bands),)
             if metric in metrics
         ]
-        return statistics.fmean(values) if len(values) == len(trials) else None
-
-    def timing(self, arm: Arm) -> Mapping[str, float]:
-        """Return all that was measured by timing `arm`, each timing under its own conditions."""
-        found: dict[str, float] = {}
-        for record in self._timings_of(self.timing_key(arm)).values():
-            found |= record.get("metrics", {})
-        return found
-
-    def last_timing(self, key: str, request: str) -> Mapping[str, Any] | None:
-        """Return the record of the last attempt at a timing."""
-        return self._timings_of(key).get(request)
-
-    def _timings_of(self, key: str) -> Mapping[str, Mapping[str, Any]]:
-        """Return the last records of one key, by request."""
-        for record in self.records.timings[self._timings_read :]:
-            self._timings.setdefault(record["key"], {})[record.get("request", "")] = record
-        self._timings_read = len(self.records.timings)
-        return self._timings.get(key, {})
+        return statistics.fmean(values) if values and len(values) == len(trials) else None
 
     def _excess(self, constraint: Constraint, arm: Arm) -> float | None:
-        """Return by how much a metric known before training breaks its bounds, None if unknown.
+        """Return by how much a metric known before training breaks its bounds; None if unknown.
 
-        Of a timed one, what is least over its interval.
+        For a timed metric, the least over its interval.
         """
         name, baseline = constraint.metric, self._baseline_value(constraint)
         if constraint.static:
