@@ -31,7 +31,8 @@ def paired() -> Iterator[ModuleType]:
 def _run(script: str, *arguments: str, path: Path | None = None) -> subprocess.CompletedProcess:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     if path is not None:
-        environment["PYTHONPATH"] = str(path)
+        before = os.environ.get("PYTHONPATH")
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(path), before]))
     command = [sys.executable, str(BENCH / f"{script}.py"), *arguments]
     return subprocess.run(
         command, env=environment, capture_output=True, text=True, check=False, timeout=280
@@ -130,9 +131,28 @@ def test_the_gpu_script_needs_the_measuring_core_alone(tmp_path: Path) -> None:
 
     assert done.returncode == 0, done.stderr
     assert "not measured" not in done.stdout
+    assert "skipped" not in done.stdout
     assert {p.stem for p in tmp_path.glob("*.json")} == {
         f"gpu_{part}" for part in ("training", "sharing", "bands", "evaluation", "latency")
     }
+
+
+@pytest.mark.slow
+def test_a_used_up_budget_starts_no_job_and_says_so(tmp_path: Path) -> None:
+    """What was measured is kept, what was not is named."""
+    quick = ("--device", "cpu", "--quick", "--repeats", "2", "--out", str(tmp_path))
+    done = _run("gpu", *quick, "--only", "evaluation", "latency")
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads((tmp_path / "gpu_evaluation.json").read_text(encoding="utf-8"))["rows"]
+    assert row["n"] == 2
+
+    done = _run("gpu", *quick, "--only", "bands", "evaluation", "--budget", "0")
+    assert done.returncode == 0, done.stderr
+    for part in ("evaluation", "bands"):
+        result = json.loads((tmp_path / f"gpu_{part}.json").read_text(encoding="utf-8"))
+        assert result["rows"] == []
+        assert result["notes"][-1] == "skipped, the budget was used up: small net"
+    assert (tmp_path / "gpu_latency.json").is_file()
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

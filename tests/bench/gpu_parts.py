@@ -1,10 +1,10 @@
-"""The parts of `gpu.py`: each gives jobs, and a job the rows of one comparison."""
+"""Parts of `gpu.py`: each yields jobs, and a job returns the rows of its comparisons."""
 
 from __future__ import annotations
 
 import copy
+import dataclasses
 import functools
-import itertools
 from collections.abc import Callable, Iterator
 
 import bands
@@ -13,7 +13,7 @@ import rivals
 import subjects
 import torch
 from gpu_scale import Network, Scale
-from paired import Row, compared, faster, interleaved, share
+from paired import Row, Times, compared, faster, interleaved, share
 from processes import Side, per_image, together
 from timm.data.transforms import ToNumpy
 
@@ -23,7 +23,14 @@ from gmsearch.networks import cost
 
 OURS, LOOP, MATRIX = "gmsearch", "timm's loop", "square matrix product"
 MODES = {"none": "eager", "default": "compiled", "reduce-overhead": "CUDA graphs"}
-Job = Callable[[], list[Row]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Job:
+    """One comparison, or several that share their setup."""
+
+    name: str
+    run: Callable[[], list[Row]]
 
 
 def ours(network: Network, device: str, mode: str) -> Callable[[], object]:
@@ -70,23 +77,30 @@ def _waited(work: Callable[[], object], device: str) -> Callable[[], None]:
 
 
 def training(scale: Scale) -> Iterator[Job]:
-    """Training against timm's loop, and its share of the matrix rate."""
-    for name, mode in itertools.product(scale.networks, scale.modes):
-        yield functools.partial(_trained, scale, name, mode)
+    """Training in every mode against timm's loop, and its share of the matrix rate."""
+    for name in scale.networks:
+        yield Job(name, functools.partial(_trained, scale, name))
 
 
-def _trained(scale: Scale, name: str, mode: str) -> list[Row]:
+def _trained(scale: Scale, name: str) -> list[Row]:
     network = scale.networks[name]
     rival = Side(loop, network=network, device=scale.device)
-    side = Side(ours, network=network, device=scale.device, mode=mode)
-    mine = f"gmsearch, {MODES[mode]}"
-    sides = {
-        mine: functools.partial(per_image, [side], network.images),
-        LOOP: functools.partial(per_image, [rival], network.images),
-        MATRIX: _product(scale),
+    modes = {
+        f"gmsearch, {MODES[mode]}": Side(ours, network=network, device=scale.device, mode=mode)
+        for mode in scale.modes
     }
-    with together(rival, side):
-        times = interleaved(sides, scale.repeats)
+    sides = {
+        label: functools.partial(per_image, [side], network.images)
+        for label, side in {**modes, LOOP: rival}.items()
+    }
+    with together(rival, *modes.values()):
+        times = interleaved({**sides, MATRIX: _product(scale)}, scale.repeats)
+    return [row for mine in modes for row in _training_rows(scale, name, mine, times)]
+
+
+def _training_rows(scale: Scale, name: str, mine: str, times: Times) -> list[Row]:
+    """Return the gain over timm's loop and the share of the matrix rate of one mode."""
+    network = scale.networks[name]
     counted = cost(network.candidate, num_classes=subjects.CLASSES, resolution=network.size)
     rates = {
         mine: [6 * counted.flops / seconds / 1e12 for seconds in times[mine]],
@@ -117,8 +131,8 @@ def _product(scale: Scale) -> Callable[[], float]:
 
 def sharing(scale: Scale) -> Iterator[Job]:
     """Trials side by side on one device against one alone."""
-    for name in scale.networks:
-        yield functools.partial(_shared, scale, name)
+    for name in scale.shared:
+        yield Job(name, functools.partial(_shared, scale, name))
 
 
 def _shared(scale: Scale, name: str) -> list[Row]:
@@ -141,7 +155,7 @@ def _shared(scale: Scale, name: str) -> list[Row]:
 def band_evaluation(scale: Scale) -> Iterator[Job]:
     """Evaluation by band, and the making of band images."""
     for name in scale.bands:
-        yield functools.partial(_banded, scale, name)
+        yield Job(name, functools.partial(_banded, scale, name))
 
 
 def _banded(scale: Scale, name: str) -> list[Row]:
@@ -159,7 +173,7 @@ def _banded(scale: Scale, name: str) -> list[Row]:
 def evaluation(scale: Scale) -> Iterator[Job]:
     """Evaluation of raw images against timm's loop."""
     for name in scale.networks:
-        yield functools.partial(_evaluated, scale, name)
+        yield Job(name, functools.partial(_evaluated, scale, name))
 
 
 def _evaluated(scale: Scale, name: str) -> list[Row]:
@@ -191,13 +205,14 @@ def _evaluated(scale: Scale, name: str) -> list[Row]:
 
 
 def latency(scale: Scale) -> Iterator[Job]:
-    """Every preset in every mode beside the reference network in the same mode."""
+    """Every preset under every condition, interleaved with the reference network."""
     for condition in scale.conditions:
-        yield functools.partial(_timed, scale, condition)
+        name = f"{condition.mode}, batch {condition.batch_size}"
+        yield Job(name, functools.partial(_timed, scale, condition))
 
 
 def _timed(scale: Scale, condition: TimingCondition) -> list[Row]:
-    found = time_models(
+    timed = time_models(
         {name: subjects.preset(name) for name in scale.presets},
         resolution=scale.resolution,
         device=scale.device,
@@ -206,7 +221,7 @@ def _timed(scale: Scale, condition: TimingCondition) -> list[Row]:
     )
     what = f"latency, {condition.mode}, batch {condition.batch_size}, {scale.resolution} px"
     rows = []
-    for name, timings in found.items():
+    for name, timings in timed.items():
         timing = timings[condition]
         if isinstance(timing, Exception):
             raise timing

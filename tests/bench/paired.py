@@ -141,16 +141,18 @@ def write(
     notes: Sequence[str] = (),
     profile: Callable[[], str] | None = None,
     device: str | None = None,
+    show: bool = True,
 ) -> None:
-    """Write `<name>.json` and the document of all results it is part of; print our table.
+    """Write `<name>.json` and the document of all results; print the table.
 
     Args:
-        name: Of the script.
-        rows: What it compared.
-        out: The folder.
-        notes: What a reader of the numbers has to know.
-        profile: Says what bounds our side; asked, and written beside, where a reach is missed.
-        device: Of the numbers, where it is not the processor.
+        name: name of the script.
+        rows: the comparisons.
+        out: folder of the results.
+        notes: what a reader of the numbers has to know.
+        profile: returns what bounds our side; called where a reach is missed.
+        device: name of the device, if it is not the processor.
+        show: whether to print the table.
     """
     out.mkdir(parents=True, exist_ok=True)
     result = {
@@ -166,7 +168,8 @@ def write(
     path.unlink(missing_ok=True)
     if profile is not None and any(row.met not in {"yes", ""} for row in rows):
         path.write_text(profile(), encoding="utf-8")
-    sys.stdout.write(table(result) + "\n")
+    if show:
+        sys.stdout.write(table(result) + "\n")
     for document, parts in DOCUMENTS.items():
         if name in parts:
             known = [path for part in parts if (path := out / f"{part}.json").is_file()]
