@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from gmsearch.errors import FieldError
 from gmsearch.measured_cost import measured_cost
+from gmsearch.metrics import STATIC_METRICS
 from gmsearch.models import build
 from gmsearch.networks import (
     ACTIVATIONS,
@@ -291,8 +292,6 @@ def test_no_pixel_is_an_error(resolution: int) -> None:
 
 def test_metrics_are_named_as_in_records() -> None:
     """`metrics` gives the four static metrics under the names of the records."""
-    from gmsearch.experiment import STATIC_METRICS
-
     counted = cost(GmNetSpec(widths=(4,), depths=(1,)), num_classes=2, resolution=8)
     assert tuple(counted.metrics()) == STATIC_METRICS
     assert counted.metrics()["flops"] == counted.flops
