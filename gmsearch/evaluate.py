@@ -34,6 +34,10 @@ class Scores:
     extra: Mapping[str, float] = dataclasses.field(default_factory=dict)
     """Values of metrics that plugins add, by name."""
 
+    def on_whole_images(self) -> dict[str, float]:
+        """Return the metrics by name where the images are whole; a band has its top1 only."""
+        return {"top1": self.top1, "top5": self.top5, "loss": self.loss}
+
 
 class Tally:
     """Collects logits batch by batch and scores them at the end.

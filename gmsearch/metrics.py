@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 from gmsearch.errors import InputError
@@ -197,6 +198,23 @@ def names(known: Known | None = None) -> tuple[str, ...]:
         row.name
         for row in _TABLE.values()
         if row.objective and "@" not in row.name and known in (None, row.known)
+    )
+
+
+def names_on(versions: Iterable[str]) -> tuple[str, ...]:
+    """Return the metrics an objective may name on versions of the images, such as bands.
+
+    These are the versions themselves, for top1, and `NAME.VERSION` for every plugin's metric.
+    """
+    versions = tuple(versions)
+    added = [row.name for row in _TABLE.values() if row.source is not None]
+    return (*versions, *(f"{name}.{version}" for name in added for version in versions))
+
+
+def band_pattern() -> str:
+    """Return the regular expression of the metrics on bands that an objective may name."""
+    return "|".join(
+        row.family for row in _TABLE.values() if row.by_protocol and row.objective and row.family
     )
 
 

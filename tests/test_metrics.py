@@ -68,7 +68,7 @@ def test_a_failed_look_up_lists_the_metrics() -> None:
     """The error names the closest metric, or lists the metrics there are."""
     with pytest.raises(InputError, match="did you mean 'flops'"):
         metrics.lookup("flop")
-    with pytest.raises(InputError, match="there are: top1, top5, loss, nodc, low@r, high@r"):
+    with pytest.raises(InputError, match="choose from top1, top5, loss, nodc, low@r, high@r"):
         metrics.lookup("zzz")
 
 
@@ -105,6 +105,12 @@ def test_a_plugin_adds_a_trained_metric() -> None:
     assert metrics.is_trained("ece")
     assert (row.source, row.sign, row.form) == (SOURCE, 1, "plain")
     assert "ece" in metrics.names("trained")
+    assert metrics.names_on(["nodc", "high@10"]) == (
+        *("nodc", "high@10"),
+        *("ece.nodc", "ece.high@10"),
+    )
+    other = Bands(radii=(10,), dc="drop").protocol
+    assert Bands(radii=(10,)).name_of("holdout.ece.high@10", other).endswith("high@10[dc=drop]")
     metrics.forget(SOURCE)
     assert not metrics.is_metric("ece")
     assert "ece" not in metrics.names()

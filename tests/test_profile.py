@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gmsearch.cli.profile_text import Profile, ProfiledNetwork, print_profile
+from gmsearch.display import MISSING
 from gmsearch.experiment import TimingCondition
 from gmsearch.latency import Timing
 from gmsearch.networks import candidate_from, cost
@@ -91,7 +92,7 @@ def test_what_fails_under_one_condition_keeps_the_others(
     assert "part failed: @b64: too large" in text
     assert "(median 2 ms; 128 ms)" in " ".join(text.split())
     rows_of_part = [line.split() for line in text.splitlines() if line.startswith("part ")]
-    assert ["part", "-", "-", "-", "-"] in rows_of_part
+    assert ["part", *[MISSING] * 4] in rows_of_part
 
 
 def test_a_space_is_profiled_with_a_name_beside_it_and_written_down(
@@ -149,6 +150,6 @@ def test_a_network_that_fails_is_a_row_with_the_reason(gmsearch: Run) -> None:
     assert done.returncode == 1
     assert "levit_128s failed:" in done.stdout
     failed, counted = (line.split() for line in done.stdout.splitlines()[1:3])
-    assert failed == ["levit_128s", "-", "-", "-"]
+    assert failed == ["levit_128s", *[MISSING] * 3]
     assert counted[0] == "mobilenetv3_small_050"
-    assert "-" not in counted
+    assert MISSING not in counted

@@ -211,7 +211,7 @@ def metrics(scores: dict[str, Scores]) -> dict[str, float]:
     for whole images and `NAME.VERSION` for every other version.
     """
     raw = scores.get("raw")
-    flat = {} if raw is None else {"top1": raw.top1, "top5": raw.top5, "loss": raw.loss}
+    flat = {} if raw is None else raw.on_whole_images()
     flat |= {name: one.top1 for name, one in scores.items() if name != "raw"}
     flat |= {f"majority.{name}": one.majority for name, one in scores.items()}
     return flat | {

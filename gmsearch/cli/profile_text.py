@@ -14,6 +14,7 @@ from rich.console import Console, JustifyMethod
 from rich.measure import Measurement
 from rich.table import Table
 
+from gmsearch.display import MISSING, count
 from gmsearch.environment import describe
 from gmsearch.errors import InputError
 from gmsearch.experiment import TimingCondition
@@ -29,7 +30,6 @@ _PLAIN_WIDTH = 120
 _UNBOUNDED = 10_000
 _PUBLISHED_AT = (224, 1000)
 _SHOWN_COSTS = ("params", "flops", "elementwise_ops")
-_MISSING = "-"
 _INFERRED = "†"
 
 
@@ -114,7 +114,7 @@ def _table(profile: Profile, columns: Sequence[Column]) -> Table:
 
 def _cost_columns(profile: Profile) -> list[Column]:
     def cost_of(metric: str) -> Callable[[ProfiledNetwork], str]:
-        return lambda network: _short(network.values().get(metric))
+        return lambda network: count(network.values().get(metric))
 
     columns: list[Column] = [(metric, cost_of(metric)) for metric in _SHOWN_COSTS]
     if any(_published(profile, network) for network in profile.networks):
@@ -135,7 +135,7 @@ def _timed_columns(profile: Profile, condition: TimingCondition) -> list[Column]
     def of_timing(text: Callable[[Timing], str]) -> Callable[[ProfiledNetwork], str]:
         def cell(network: ProfiledNetwork) -> str:
             timing = network.timings.get(condition)
-            return _MISSING if timing is None else text(timing)
+            return MISSING if timing is None else text(timing)
 
         return cell
 
@@ -163,8 +163,8 @@ def _kinds(name: str, cost: Cost) -> Table:
     table.add_column("kind", no_wrap=True)
     for metric in STATIC_METRICS:
         table.add_column(metric, justify="right", no_wrap=True)
-    for kind, count in cost.by_kind().items():
-        table.add_row(kind, *(f"{number:,}" if number else _MISSING for number in count))
+    for kind, numbers in cost.by_kind().items():
+        table.add_row(kind, *(f"{number:,}" if number else MISSING for number in numbers))
     table.add_row("all", *(f"{getattr(cost, metric):,}" for metric in STATIC_METRICS))
     return table
 
@@ -250,7 +250,7 @@ def write_json(profile: Profile, path: Path) -> None:
             tree["error"] = network.error
         if network.cost is not None:
             kinds = network.cost.by_kind().items()
-            tree["by_kind"] = {kind: count._asdict() for kind, count in kinds}
+            tree["by_kind"] = {kind: numbers._asdict() for kind, numbers in kinds}
         tree["metrics"] = network.values()
         tree["timings"] = [dataclasses.asdict(timing) for timing in network.timings.values()]
         trees.append(tree)
@@ -270,13 +270,3 @@ def _open(path: Path) -> Any:
         return path.open("w", encoding="utf-8", newline="")
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
-
-
-def _short(value: float | None) -> str:
-    """Return a value with four significant digits and an SI prefix."""
-    if value is None:
-        return _MISSING
-    scale, prefix = next(
-        (pair for pair in ((1e9, "G"), (1e6, "M"), (1e3, "k")) if value >= pair[0]), (1, "")
-    )
-    return f"{value / scale:.4g}{prefix}"

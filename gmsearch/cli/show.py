@@ -85,8 +85,9 @@ def _find(records: Records, key: str) -> TrialRecord:
 
 
 def _format(value: float | None, metric: str) -> str:
+    from gmsearch.display import MISSING
     from gmsearch.metrics import STATIC_METRICS
 
     if value is None:
-        return "-"
+        return MISSING
     return f"{value:,.0f}" if metric in STATIC_METRICS else f"{value:.4g}"

@@ -15,7 +15,7 @@ from gmsearch.limits import Count, NonNegative, PositiveNumber, broken, build, c
 from gmsearch.wording import compact, spelled
 
 _OPTIONS = ("edge", "rescale", "dc", "boundary", "bn")
-_PREFIX = re.compile(r"^(holdout\.)?(majority\.)?")
+_PREFIX = re.compile(r"^(?:[a-z][a-z0-9_]*\.)*")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,7 +105,7 @@ class Bands:
         """Return what a metric measured under `protocol` is called beside those of these bands.
 
         The name itself where nothing it depends on differs, else with what does, such as
-        `high@10[dc=drop]`; a prefix such as `holdout.` or `majority.` changes nothing.
+        `high@10[dc=drop]`; prefixes such as `holdout.`, `majority.` or a plugin's metric stay.
         """
         bare = _PREFIX.sub("", metric)
         options: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ from typing import Any
 
 from gmsearch.errors import FieldError
 from gmsearch.experiment import Recipe, recipe_from
-from gmsearch.metrics import STATIC_METRICS, TIMED_METRICS, names
+from gmsearch.metrics import STATIC_METRICS, TIMED_METRICS, names, names_on
 from gmsearch.networks import candidate_from
 from gmsearch.space.domains import Tree, resolve
 from gmsearch.space.settings import Match, Search, Tune, TuneOptions
@@ -132,7 +132,7 @@ def check_choosing(
 ) -> None:
     """Add a mistake for a metric that is not measured, and a seed of which numbers are shown."""
     node = root.mapping["tune"].mapping
-    known = (*names("trained"), *bands)
+    known = (*names("trained"), *names_on(bands))
     if tune.metric not in known:
         mistakes.add(
             node["metric"].place,

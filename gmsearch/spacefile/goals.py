@@ -8,7 +8,7 @@ from typing import get_args
 
 from gmsearch.errors import FieldError
 from gmsearch.experiment import Bands, Bound, Constraint, Objective, timed
-from gmsearch.metrics import TIMED_METRICS, names
+from gmsearch.metrics import TIMED_METRICS, names, names_on
 from gmsearch.spacefile.mistakes import Mistakes, near_miss
 from gmsearch.spacefile.nodes import Node
 from gmsearch.spacefile.sections import Bounds, Direction, validated
@@ -74,7 +74,7 @@ def _metrics(
     node: Node, section: str, bands: Bands | None, mistakes: Mistakes
 ) -> Iterator[tuple[str, Node]]:
     """Yield the metrics there are; a band metric passes unseen where the bands are mistaken."""
-    known: Sequence[str] = (*names(), *(bands.metrics if bands else ()))
+    known: Sequence[str] = (*names(), *names_on(bands.metrics if bands else ()))
     for metric, child in node.mapping.items():
         band = _BAND_METRIC.fullmatch(metric)
         timing = timed(metric)

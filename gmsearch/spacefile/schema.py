@@ -39,8 +39,6 @@ from gmsearch.spacefile.tree import DOMAIN_KEYS, LABEL
 
 Schema = dict[str, Any]
 
-_NUMBER = r"[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?"
-_BAND_METRIC = rf"^((low|high)@{_NUMBER}|band@{_NUMBER}:{_NUMBER})$"
 _VALUE: Schema = {
     "type": ["string", "number", "boolean", "null", "array"],
     "items": {"type": ["string", "number", "boolean", "null"]},
@@ -228,6 +226,6 @@ def _by_metric(part: Schema) -> Schema:
     return {
         "type": "object",
         "properties": dict.fromkeys(metrics.names(), part),
-        "patternProperties": {_BAND_METRIC: part, f"^{TIMED_NAME}$": part},
+        "patternProperties": {f"^(?:{metrics.band_pattern()})$": part, f"^{TIMED_NAME}$": part},
         "additionalProperties": False,
     }
