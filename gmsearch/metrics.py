@@ -19,7 +19,7 @@ from gmsearch.wording import near
 
 Known = Literal["static", "timed", "trained"]
 Better = Literal["lower", "higher"]
-Split = Literal["training", "holdout", "evaluation"]
+SplitName = Literal["training", "holdout", "evaluation"]
 Form = Literal["share", "count", "time", "rate", "memory", "plain"]
 
 HOLDOUT = "holdout."
@@ -30,8 +30,8 @@ _CONDITION = r"(?:@b[1-9][0-9]*(?:\.\w+)*)?(?:\.(?:low|high))?"
 _VERSION = rf"(?:raw|nodc|(?:low|high)@{_NUMBER}|band@{_NUMBER}:{_NUMBER})"
 _PROTOCOL = re.compile(r"\[[^\]]*\]$")
 _PLUGIN_NAME = re.compile(r"[a-z][a-z0-9_]*")
-_BOTH: tuple[Split, ...] = ("holdout", "evaluation")
-_EVALUATION: tuple[Split, ...] = ("evaluation",)
+_BOTH: tuple[SplitName, ...] = ("holdout", "evaluation")
+_EVALUATION: tuple[SplitName, ...] = ("evaluation",)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,7 +58,7 @@ class Metric:
     text: str
     """What the metric means."""
 
-    splits: tuple[Split, ...] = ()
+    splits: tuple[SplitName, ...] = ()
     """Splits it is measured on; empty unless trained."""
 
     objective: bool = True
@@ -115,7 +115,12 @@ def _timed(name: str, unit: str, better: Better, form: Form, text: str) -> Metri
 
 
 def _recorded(
-    name: str, known: Known, text: str, *, unit: str = "fraction", splits: tuple[Split, ...] = ()
+    name: str,
+    known: Known,
+    text: str,
+    *,
+    unit: str = "fraction",
+    splits: tuple[SplitName, ...] = (),
 ) -> Metric:
     """Return a metric that records carry and no objective may name."""
     return Metric(

@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.text import Text
 
 from gmsearch import ledger
-from gmsearch.report.page import Part, files, part
-from gmsearch.report.render.terminal import show
+from gmsearch.report.page import MadeSection, files, make_section
+from gmsearch.report.render.terminal import print_section
 from gmsearch.report.section import ReportInput, nothing_to_report
 from gmsearch.report.sections import FLAGS, SECTIONS
 from gmsearch.report.sections.trials import trials_table
@@ -54,7 +54,7 @@ def write_report(
     if unknown:
         raise ValueError(f"expected flags among {', '.join(FLAGS)}, got {', '.join(unknown)}")
     report = ReportInput(ledger.read_study(folder))
-    parts = [part(s, report) for s in SECTIONS if s.wanted(flags, report.facts)]
+    parts = [make_section(s, report) for s in SECTIONS if s.wanted(flags, report.facts)]
     # Files first: when a reader of a pipe has seen enough, printing ends the program.
     written = [
         ledger.write_atomic(out / name, data) for name, data in files(parts, report).items()
@@ -78,11 +78,11 @@ def trials(folder: Path) -> pd.DataFrame:
     return trials_table(ledger.read_study(folder))
 
 
-def _print(console: Console, study: StudyFacts, parts: list[Part]) -> None:
+def _print(console: Console, study: StudyFacts, parts: list[MadeSection]) -> None:
     console.print(Text(f"{study.name}: {study.about}".rstrip(": "), style="bold"))
     for made in parts:
         if made.shown and (study.measured or made.section.always):
-            show(console, made.section.title, made.tables, made.notes)
+            print_section(console, made.section.title, made.tables, made.notes)
     if not study.measured:
         # Once, instead of once per section.
         console.print(nothing_to_report(study))

@@ -11,7 +11,7 @@ from gmsearch.experiment import timed
 from gmsearch.ledger import Records, Study
 from gmsearch.plain import canonical_json
 from gmsearch.records import AskRecord, ImagesPart, State, TimingRecord, TrialRecord
-from gmsearch.report.facts import ArmFacts, DataFacts, Ending, StudyFacts, Timed, Timings
+from gmsearch.report.facts import ArmFacts, ComparableTimings, DataFacts, Ending, StudyFacts, Timed
 from gmsearch.space import Space
 
 # What a timing's protocol says of the candidate itself; the rest says how it was measured.
@@ -45,7 +45,10 @@ def collect(study: Study) -> StudyFacts:
 
 
 def _arms(
-    records: Records, space: Space, trials: Iterable[TrialRecord], timings: Timings | None
+    records: Records,
+    space: Space,
+    trials: Iterable[TrialRecord],
+    timings: ComparableTimings | None,
 ) -> tuple[ArmFacts, ...]:
     baseline = None if space.baseline is None else space.arm(space.baseline).digest
     groups: dict[str, list[TrialRecord]] = {}
@@ -109,7 +112,7 @@ def _shortened(arms: Sequence[ArmFacts]) -> tuple[str, tuple[ArmFacts, ...]]:
     return " · ".join(*names), tuple(dataclasses.replace(arm, short=s) for arm, s in pairs)
 
 
-def _timings(records: Iterable[TimingRecord]) -> Timings | None:
+def _timings(records: Iterable[TimingRecord]) -> ComparableTimings | None:
     done = [record for record in records if record.metrics]
     if not done:
         return None
@@ -118,7 +121,7 @@ def _timings(records: Iterable[TimingRecord]) -> Timings | None:
     by_candidate: dict[str, dict[str, Timed]] = {}
     for record in alike:
         by_candidate.setdefault(record.digest, {}).update(_timed(record))
-    return Timings(
+    return ComparableTimings(
         device=done[-1].device,
         protocol=_protocol(done[-1]),
         by_candidate=by_candidate,
@@ -150,7 +153,10 @@ def _setup(record: TimingRecord) -> str:
 
 
 def _data(
-    records: Records, space: Space, trials: Iterable[TrialRecord], timings: Timings | None
+    records: Records,
+    space: Space,
+    trials: Iterable[TrialRecord],
+    timings: ComparableTimings | None,
 ) -> DataFacts:
     runs = [run for run in records.runs if run.images is not None]
     run = runs[-1] if runs else None

@@ -28,7 +28,7 @@ class Timed:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Timings:
+class ComparableTimings:
     """The timings that may be compared: those with the protocol of the latest."""
 
     device: str
@@ -127,7 +127,7 @@ class StudyFacts:
     arms: tuple[ArmFacts, ...]
     """The baseline first, then in the order they were asked for, including arms without a
     COMPLETE trial."""
-    timings: Timings | None
+    timings: ComparableTimings | None
     endings: tuple[Ending, ...]
     uncounted: Mapping[str, int]
     """Operator -> number of arms whose static metrics leave it out."""

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from gmsearch.report.figures.style import write
+from gmsearch.report.figures.style import figure_bytes
 from gmsearch.report.render.latex import latex
 from gmsearch.report.render.markdown import markdown
 from gmsearch.report.section import ReportInput, Section
@@ -14,7 +14,7 @@ from gmsearch.report.tables import TextTable
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Part:
+class MadeSection:
     """One section of one study: its facts, tables and notes."""
 
     section: Section[Any]
@@ -28,13 +28,13 @@ class Part:
         return bool(self.section.title and (self.tables or self.notes))
 
 
-def part(section: Section[Any], report: ReportInput) -> Part:
+def make_section(section: Section[Any], report: ReportInput) -> MadeSection:
     """Make one section of a report."""
     facts = section.facts(report)
-    return Part(section, facts, section.tables(facts), section.notes(facts))
+    return MadeSection(section, facts, section.tables(facts), section.notes(facts))
 
 
-def files(parts: Sequence[Part], report: ReportInput) -> dict[str, bytes]:
+def files(parts: Sequence[MadeSection], report: ReportInput) -> dict[str, bytes]:
     """Return the files of all parts by name, in the order they are written."""
     closing = [made for made in parts if made.section.always]
     written: dict[str, bytes] = {}
@@ -46,12 +46,14 @@ def files(parts: Sequence[Part], report: ReportInput) -> dict[str, bytes]:
             written[f"{section.name}.csv"] = section.csv(facts).encode()
         figure = section.figure(facts) if section.figure is not None else None
         if figure is not None:
-            written[f"{section.name}.png"] = write(figure, "png")
-            written[f"{section.name}.svg"] = write(figure, "svg")
+            written[f"{section.name}.png"] = figure_bytes(figure, "png")
+            written[f"{section.name}.svg"] = figure_bytes(figure, "svg")
     return written
 
 
-def _pages(made: Part, closing: Sequence[Part], report: ReportInput) -> dict[str, bytes]:
+def _pages(
+    made: MadeSection, closing: Sequence[MadeSection], report: ReportInput
+) -> dict[str, bytes]:
     """Return a section as Markdown and LaTeX, with the notes of the closing sections.
 
     Their tables, which count trials, are for Markdown only: a paper has no use for them.

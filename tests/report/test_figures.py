@@ -19,7 +19,7 @@ from gmsearch.report.curves import trace
 from gmsearch.report.dominance import find_front
 from gmsearch.report.figures.curves import curve_figure
 from gmsearch.report.figures.front import front_figure
-from gmsearch.report.figures.style import SETTINGS, styles, write
+from gmsearch.report.figures.style import SETTINGS, figure_bytes, styles
 
 MakeStudy = Callable[..., Any]
 OBJECTIVES = "{top1: maximize, high@10: maximize, flops: minimize, latency_ms: minimize}"
@@ -189,7 +189,7 @@ def test_files_are_the_same_bytes_and_tell_no_time(
     study = fill(make_study(), 2)
 
     files = [
-        [write(figure, "png"), write(figure, "svg")]
+        [figure_bytes(figure, "png"), figure_bytes(figure, "svg")]
         for figure in (front_figure(find_front(study.facts)) for _ in range(2))
         if figure is not None
     ]

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from gmsearch.report.render.latex import latex
 from gmsearch.report.render.markdown import markdown
-from gmsearch.report.render.terminal import show
+from gmsearch.report.render.terminal import print_section
 from gmsearch.report.tables import Cell, TextTable
 
 NASTY = r"50% & $x_1^2$ #{a}~\b <c> |d| [e] *f* _g_ `h` “ü” ± − ↑"  # noqa: RUF001
@@ -108,7 +108,7 @@ def test_the_terminal_takes_markup_as_text(width: int) -> None:
     text = io.StringIO()
     console = Console(file=text, width=width)
 
-    show(
+    print_section(
         console, "part", [_table("[red]x[/red]", ":warning:")], ["[bold]note[/bold] :smile: " * 9]
     )
 
@@ -125,7 +125,7 @@ def test_labels_wrap_before_numbers_are_cut() -> None:
     table = _table("product=none activation=identity", number, number)
     text = io.StringIO()
 
-    show(Console(file=text, width=80), "part", [table], [])
+    print_section(Console(file=text, width=80), "part", [table], [])
 
     assert text.getvalue().count(number) == 4
     assert "activation=identity" in text.getvalue()

@@ -19,7 +19,7 @@ from gmsearch.report.figures.style import (
     add_legend,
     add_title,
     arm_name,
-    grid,
+    panel_grid,
     styles,
 )
 
@@ -35,7 +35,7 @@ def curve_figure(facts: CurveFacts) -> Figure | None:
         return None
     look = styles(facts.study, facts.preferred)
     with mpl.rc_context(SETTINGS):
-        figure, rows = grid(max(map(len, columns)), len(columns))
+        figure, rows = panel_grid(max(map(len, columns)), len(columns))
         for c, column in enumerate(columns):
             for r, row in enumerate(rows):
                 if r < len(column):

@@ -22,7 +22,7 @@ from gmsearch.report.figures.style import (
     add_legend,
     add_title,
     arm_name,
-    grid,
+    panel_grid,
     styles,
 )
 from gmsearch.report.shown import ShownMetric
@@ -51,7 +51,7 @@ def front_figure(facts: FrontFacts) -> Figure | None:
         if not pairs:
             return _ladder(facts, points, (varying or [0])[0], look)
         columns = min(_COLUMNS, len(pairs))
-        figure, rows = grid(-(-len(pairs) // columns), columns)
+        figure, rows = panel_grid(-(-len(pairs) // columns), columns)
         panels = list(itertools.chain.from_iterable(rows))
         for (x, y), panel in zip(pairs, panels, strict=False):
             _pair(panel, facts, points, (x, y), look)
@@ -162,7 +162,7 @@ def _ladder(
     """Draw the arms one below the other by the only objective that varies, best on top."""
     metric = facts.axes[i].shown
     shown = sorted(points, key=lambda point: metric.sign * _value(point, i, metric))[:40]
-    figure, [[panel]] = grid(1, 1)
+    figure, [[panel]] = panel_grid(1, 1)
     figure.set_figheight(0.6 + 0.22 * len(shown))
     for place, point in enumerate(shown):
         style = look.get(point.arm.digest)

@@ -86,7 +86,7 @@ def arm_name(arm: ArmFacts) -> str:
     return f"{arm.short} (baseline)" if arm.baseline else arm.short
 
 
-def grid(rows: int, columns: int) -> tuple[Figure, list[list[Axes]]]:
+def panel_grid(rows: int, columns: int) -> tuple[Figure, list[list[Axes]]]:
     """Return a figure of rows x columns panels; a single column gets wider ones."""
     width, height = _PANEL if columns > 1 else _LONE_PANEL
     figure = Figure(figsize=(width * columns, height * rows), layout="constrained")
@@ -122,7 +122,7 @@ def add_legend(figure: Figure, handles: Sequence[Line2D], heading: str) -> None:
     )
 
 
-def write(figure: Figure, form: Literal["png", "svg"]) -> bytes:
+def figure_bytes(figure: Figure, form: Literal["png", "svg"]) -> bytes:
     """Return the figure as a file that holds neither a date nor a software version."""
     file = io.BytesIO()
     metadata = {"Date": None, "Creator": None} if form == "svg" else {"Software": None}

@@ -17,7 +17,9 @@ _STYLES = ("", "bold", "underline")
 _WIDE = 90
 
 
-def show(console: Console, title: str, tables: Sequence[TextTable], notes: Sequence[str]) -> None:
+def print_section(
+    console: Console, title: str, tables: Sequence[TextTable], notes: Sequence[str]
+) -> None:
     """Print a section: its title, its tables one below the other, then its notes."""
     console.rule(Text(title), align="left", style="none")
     for table in tables:
