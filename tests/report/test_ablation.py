@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from gmsearch import stats
+from gmsearch import metrics, stats
 from gmsearch.report.comparison import TOO_SMALL, compare_arms
 from gmsearch.report.sections.ablation import (
     ablation_csv,
@@ -229,3 +229,26 @@ def test_csv_has_every_number_unrounded(full_study: Any) -> None:
     assert top1["product=none activation=relu6"]["difference"] == ""
     latency = [row for row in rows if row["metric"] == "latency_ms"]
     assert all(float(row["low"]) < float(row["mean"]) < float(row["high"]) for row in latency)
+
+
+@pytest.fixture
+def registered() -> Iterator[None]:
+    """Register a metric as a plugin does, and remove it afterwards."""
+    metrics.register("ece", better="lower", source="ab" * 32)
+    yield
+    metrics.forget("ab" * 32)
+
+
+def test_metrics_of_plugins_are_compared(make_study: MakeStudy, registered: None) -> None:
+    """A plugin's metric is compared in its better direction, objective or not, on bands too."""
+    study = make_study(("high@10: maximize", "ece.high@10: minimize"))
+    for seed in range(8):
+        noise = (-1) ** seed * 0.001 * (1 + seed)
+        study.add_trial("none relu6", seed, {"ece": 0.1, "ece.high@10": 0.3})
+        study.add_trial("none relu", seed, {"ece": 0.2 + noise, "ece.high@10": 0.2 + noise})
+
+    comparisons = {c.metric.name: c for c in compare_arms(study.facts).metrics}
+
+    assert [arm.verdict for arm in comparisons["ece"].arms] == ["baseline", "worse"]
+    assert [arm.verdict for arm in comparisons["ece.high@10"].arms] == ["baseline", "better"]
+    assert comparisons["ece"].metric.title == "ece ↓"
