@@ -252,7 +252,7 @@ def test_weights_of_another_trial_are_refused(
         ({"radii": "60"}, "--radii: 60 leaves a version without a frequency"),
         ({"radii": "four"}, "--radii: expected numbers such as 6,12 or 4:10, got 'four'"),
         ({"ranges": "4"}, "--ranges: expected ranges such as 4:10, got '4'"),
-        ({"ranges": "4:x"}, "--ranges: '4:x'"),
+        ({"ranges": "4:x"}, "--ranges: expected numbers such as 6,12 or 4:10, got '4:x'"),
         ({"radii": ","}, "no bands to measure"),
         ({"radii": "6,8,6"}, "low@6 is listed 2 times"),
         ({"ranges": "4:8,4:8.0000001"}, "band@4:8 is listed 2 times"),

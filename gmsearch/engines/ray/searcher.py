@@ -1,0 +1,71 @@
+"""The link between Tune and the driver: plans one way, progress and ends the other."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from ray.tune.search import Searcher
+
+from gmsearch.errors import GmsearchError
+from gmsearch.experiment import Plan, Progress
+
+if TYPE_CHECKING:
+    from gmsearch.driver import Driver
+    from gmsearch.engines.ray.pool import Decisions
+
+
+class DriverSearcher(Searcher):
+    """Hands Tune the driver's plans, and reports their progress and ends to the driver."""
+
+    def __init__(self, driver: Driver, decisions: Decisions | None) -> None:
+        """Keep the driver, which stays in this process."""
+        super().__init__()
+        self._driver = driver
+        self._decisions = decisions
+        self._plans: dict[str, Plan] = {}
+        self.error: GmsearchError | None = None
+        """Exception of the driver; Tune would wrap it and continue."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle as an empty searcher: Tune's snapshots are never read."""
+        return Searcher, ()
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return the next plan, None while it has to wait, FINISHED at the end."""
+        if self.error is not None:
+            return Searcher.FINISHED
+        plan = self._driver.next()
+        if plan is None:
+            return Searcher.FINISHED if self._driver.finished else None
+        self._plans[trial_id] = plan
+        return {"plan": json.dumps(plan.to_json())}
+
+    def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
+        """Report an epoch to the driver; the worker waits, and learns of a decision to stop."""
+        if "progress" not in result or trial_id not in self._plans:
+            return
+        progress = Progress(**json.loads(result["progress"]))
+        if self._driver.progress(progress) == "stop" and self._decisions is not None:
+            self._decisions.stop(progress.key)
+
+    def on_trial_complete(
+        self,
+        trial_id: str,
+        result: dict[str, Any] | None = None,  # noqa: ARG002 - the record is in the spool
+        error: bool = False,  # noqa: FBT001, FBT002, ARG002 - Tune calls it by these names
+    ) -> None:
+        """Let the driver collect the record; a worker that died left none."""
+        plan = self._plans.pop(trial_id, None)
+        if plan is None or self.error is not None:
+            return
+        try:
+            self._driver.finish(plan)
+        except GmsearchError as raised:
+            self.error = raised
+
+    def save(self, checkpoint_path: str) -> None:
+        """Save nothing."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Restore nothing."""
