@@ -23,7 +23,7 @@ class Decisions:
 
     def __init__(self) -> None:
         """Start the actor that holds the keys."""
-        self._stopped = ray.remote(num_cpus=0)(_Keys).remote()
+        self._stopped: Any = ray.remote(num_cpus=0)(_Keys).remote()
 
     def stop(self, key: str) -> None:
         """Stop a trial; its worker learns of it before its next epoch."""
