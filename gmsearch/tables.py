@@ -6,7 +6,7 @@ A failed lookup lists the names there are, and a name that exists is never repla
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 from gmsearch.errors import FieldError
 
@@ -21,7 +21,7 @@ class Table(dict[str, Row]):
         super().__init__(rows)
         self.kind = kind
 
-    def __missing__(self, name: str) -> NoReturn:
+    def __missing__(self, name: str) -> Row:
         """Raise FieldError, which lists the names there are."""
         raise FieldError(self.kind, f"expected one of {', '.join(self)}, got {name!r}")
 

@@ -86,6 +86,7 @@ def gmsearch() -> Callable[..., Done]:
     """
 
     def call(*arguments: str) -> Done:
+        from gmsearch import plugins
         from gmsearch.cli import main
 
         out, err = io.StringIO(), io.StringIO()
@@ -97,6 +98,7 @@ def gmsearch() -> Callable[..., Done]:
                 pytest.raises(SystemExit) as end,
             ):
                 main()
+            plugins.unload()  # as the end of a process would
         assert isinstance(end.value.code, int)
         return Done(end.value.code, out.getvalue(), err.getvalue())
 

@@ -5,7 +5,8 @@ A document's blocks run in their order, in one folder of its own:
 - ```` ```console ````: each line that begins with `$ ` is run; the other lines show output.
 - ```` ```yaml ````: a space file, or some of its keys, which are then put over those of the
   document's first whole space. It is checked, and written where the info string names a file.
-- ```` ```python ````: executed, or written where the info string names a file.
+- ```` ```python ````: executed, or written where the info string names a file, a second block
+  of that name behind the first.
 
 Commands in the text are run last. What takes minutes is run on smaller inputs of the same name.
 """
@@ -156,7 +157,8 @@ def follow(block: Block) -> None:
     """Write a block of Python where it names a file, else execute it."""
     if block.file is not None:
         Path(block.file).parent.mkdir(parents=True, exist_ok=True)
-        Path(block.file).write_text(block.text, encoding="utf-8")
+        with Path(block.file).open("a", encoding="utf-8") as file:
+            file.write(block.text)
     else:
         exec(compile(block.text, "block", "exec"), {"__name__": "block"})  # noqa: S102 - our own
 

@@ -1,7 +1,7 @@
 """Readers of data sets by name: what decodes a set into memory, and what streams it.
 
 To add a data set, write its module, add a row to FORMATS and its spec to
-`gmsearch.experiment.DATA_SPECS`; a plugin calls `register_format`.
+`gmsearch.experiment.DATA_SPECS`. The data sets of plugins are in `gmsearch.data.plugin_sets`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 from gmsearch.data.source import Listed, Source
 from gmsearch.errors import FieldError
-from gmsearch.experiment import DATA_SPECS, DataSpec
+from gmsearch.experiment import DATA_SPECS, DataSpec, PluginFile
+from gmsearch.plugins import Part, entered_part
 from gmsearch.tables import Table
 
 
@@ -69,7 +70,30 @@ def _loaded(module: str) -> Any:
     return importlib.import_module(f"gmsearch.data.{module}")
 
 
-FORMATS: Table[Format] = Table(
+class _Formats(Table[Format]):
+    """Readers by name; that of a plugin's data set follows from the plugin's table."""
+
+    def __missing__(self, name: str) -> Format:
+        """Return the reader of a plugin's data set; FieldError, with the names, for any other."""
+        found = entered_part(("dataset", name))
+        return super().__missing__(name) if found is None else _of_plugin(*found)
+
+
+def _of_plugin(part: Part, file: PluginFile) -> Format:
+    def stored(spec: DataSpec) -> Decodable:
+        from gmsearch.data import plugin_sets
+
+        return plugin_sets.stored(part, file, spec)
+
+    def streamed(spec: DataSpec) -> Listed:
+        from gmsearch.data import plugin_sets
+
+        return plugin_sets.listed(part, file, spec)
+
+    return Format(stored=stored, streamed=streamed, source=file.sha256)
+
+
+FORMATS: Table[Format] = _Formats(
     "name",
     {
         "spectral": Format(stored=_stored("spectral"), identity_of="parameters"),

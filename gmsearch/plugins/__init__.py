@@ -14,23 +14,25 @@ from __future__ import annotations
 
 from gmsearch.plugins.declared import DECLARED, KEPT, kept_files, read_declared
 from gmsearch.plugins.load import load, loaded, resolve, unload
-from gmsearch.plugins.parts import Plugin
+from gmsearch.plugins.parts import Part, Plugin
 from gmsearch.plugins.register import activation, dataset, family, metric, product
 from gmsearch.plugins.study import (
     declare,
     load_for_plan,
     load_kept,
-    missing_copies,
     require_unchanged,
 )
+from gmsearch.plugins.tables import entered_part, part_arguments
 
 __all__ = [
     "DECLARED",
     "KEPT",
+    "Part",
     "Plugin",
     "activation",
     "dataset",
     "declare",
+    "entered_part",
     "family",
     "kept_files",
     "load",
@@ -38,7 +40,7 @@ __all__ = [
     "load_kept",
     "loaded",
     "metric",
-    "missing_copies",
+    "part_arguments",
     "product",
     "read_declared",
     "require_unchanged",

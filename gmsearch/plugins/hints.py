@@ -92,7 +92,7 @@ def _argument(name: str, hint: Any, default: Any, what: str) -> Argument:
             "function that leaves it out"
         )
     if default in (inspect.Parameter.empty, dataclasses.MISSING):
-        return Argument(hint=kept, as_list=as_list)
+        return Argument(hint=kept, default=dataclasses.MISSING, as_list=as_list)
     if default is None:
         kept = kept | None  # `width: int = None` means so
     return Argument(hint=kept, default=frozen(plain(default)), as_list=as_list)

@@ -23,7 +23,7 @@ from gmsearch.experiment.plugin import PluginFile
 from gmsearch.plain import canonical_json
 from gmsearch.plugins.parts import Key, Part, Plugin
 from gmsearch.plugins.register import Loading, loading
-from gmsearch.plugins.tables import enter, leave
+from gmsearch.plugins.tables import clear, enter
 
 MAX_BYTES = 2**20
 _PACKAGE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
@@ -112,9 +112,8 @@ def loaded(file: PluginFile) -> Plugin | None:
 
 
 def unload() -> None:
-    """Take the parts of every plugin that this process has executed out of the tables."""
-    for plugin in _LOADED.values():
-        leave(plugin)
+    """Take the parts of all plugins out of the tables, and forget what was executed."""
+    clear()
     _LOADED.clear()
 
 

@@ -20,7 +20,7 @@ class Argument:
     hint: Any
     """Type, as in an annotation, with tuples for lists."""
 
-    default: Any = dataclasses.MISSING
+    default: Any
     """Plain data with tuples; MISSING where a value is required."""
 
     as_list: bool = False

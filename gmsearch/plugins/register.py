@@ -174,7 +174,8 @@ def dataset(name: str) -> Callable[[_T], _T]:
     It returns `{"train": (images, labels), "evaluation": (images, labels)}`: images are uint8
     (N, S, S, 3), or a list of paths of image files, which are decoded when they are asked for;
     labels are integers (N,) from 0. A third entry `classes` may name the classes. Its
-    arguments, which need annotations, are keys of `data`.
+    arguments, which need annotations, are keys of `data`; one called `root` gets the folder of
+    the images (`data.root`, --data-root or GMSEARCH_DATA).
 
     Args:
         name: what `data.name` names.
@@ -184,7 +185,7 @@ def dataset(name: str) -> Callable[[_T], _T]:
         if isinstance(obj, type):
             raise PluginError(f"dataset {name}: expected a function, got {_shown(obj)}")
         arguments = arguments_of(obj, f"dataset {name}", ())
-        for key in ("name", "holdout"):
+        for key in ("name", "holdout", "stream", "crop_pct", "mean", "std"):
             if key in arguments:
                 raise PluginError(
                     f"dataset {name}: argument {key} has a meaning of its own; rename it"

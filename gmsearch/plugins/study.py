@@ -119,14 +119,6 @@ def require_unchanged(folder: Path, plugins: Sequence[Plugin], names: Collection
         )
 
 
-def missing_copies(folder: Path) -> list[PluginFile]:
-    """Return the plugins of which a study folder has lost a file; none where it has no plugins."""
-    if not (folder / DECLARED).exists():
-        return []
-    plugins = read_declared(folder)
-    return [p.file for p in plugins if not all(path.is_file() for path in p.sources.values())]
-
-
 def _require_kept(source: Path, sha256: str) -> None:
     try:
         same = file_digest(source) == sha256

@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from gmsearch import metrics
 from gmsearch.errors import FieldError, InputError
+from gmsearch.experiment.data import DATA_SPECS, StreamableImages
 from gmsearch.experiment.plugin import PluginFile
 from gmsearch.networks.candidate import FAMILIES, FamilyRow
 from gmsearch.networks.count import Count, forget_counts
@@ -44,11 +45,16 @@ def enter(plugin: Plugin) -> None:
     forget_counts()
 
 
-def leave(plugin: Plugin) -> None:
-    """Take out those parts of a plugin that are still in the tables."""
-    for key in [key for key, (_, file) in _ENTERED.items() if file == plugin.file]:
+def clear() -> None:
+    """Take the parts of all plugins out of the tables."""
+    for key in list(_ENTERED):
         _remove(key)
     forget_counts()
+
+
+def entered_part(key: Key) -> tuple[Part, PluginFile] | None:
+    """Return a part that is in the tables, with the plugin it is from."""
+    return _ENTERED.get(key)
 
 
 def entered(key: Key) -> PluginFile | None:
@@ -106,7 +112,7 @@ def _enter_family(part: Part, file: PluginFile) -> None:
     def build(spec: Any, num_classes: int) -> Any:
         from gmsearch.plugins.modules import network
 
-        return network(part, file, _arguments(part, spec), num_classes)
+        return network(part, file, part_arguments(part, spec), num_classes)
 
     def parts(spec: Any, num_classes: int, resolution: int, _in_chans: int) -> list[Counted]:
         assert part.cost is not None, "asked for only where it is stated"
@@ -126,31 +132,26 @@ def _spec(part: Part, file: PluginFile) -> type[Any]:
 
     It is made from the arguments alone, so that a study can be read without its plugin.
     """
-    fields: list[Any] = []
-    for name, argument in part.arguments.items():
-        given = argument.default is not dataclasses.MISSING
-        field = dataclasses.field(default=argument.default) if given else dataclasses.field()
-        fields.append((name, argument.hint, field))
 
     def check(self: Any) -> None:
         if dataclasses.is_dataclass(part.make):
             try:
-                part.make(**_arguments(part, self))
+                part.make(**part_arguments(part, self))
             except FieldError:
                 raise
             except (ValueError, TypeError) as error:
                 raise _blamed(part, str(error)) from None
 
     return dataclasses.make_dataclass(
-        "".join(word.capitalize() for word in part.name.split("_")),
-        fields,
+        _class_name(part),
+        _fields(part),
         frozen=True,
         kw_only=True,
         namespace={"__doc__": f"Network {_text(part, file)}.", "__post_init__": check},
     )
 
 
-def _arguments(part: Part, spec: Any) -> dict[str, Any]:
+def part_arguments(part: Part, spec: Any) -> dict[str, Any]:
     """Return the arguments of what was registered, from a spec of its family or data set."""
     values = {name: getattr(spec, name) for name in part.arguments}
     return {
@@ -182,6 +183,37 @@ def _leave_metric(_name: str, file: PluginFile) -> None:
 def _metric_names() -> set[str]:
     own = {re.split(r"\W", row.name)[0] for row in metrics.rows() if row.source is None}
     return {*own, "holdout", "raw"}
+
+
+def _enter_dataset(part: Part, file: PluginFile) -> None:
+    fields: list[Any] = [
+        ("name", Literal[part.name], dataclasses.field(default=part.name)),
+        ("root", str, dataclasses.field(default=".")),
+    ]
+    base = {field.name for field in dataclasses.fields(StreamableImages)}
+    fields += [field for field in _fields(part) if field[0] not in base]
+    DATA_SPECS[part.name] = dataclasses.make_dataclass(
+        _class_name(part),
+        fields,
+        bases=(StreamableImages,),
+        frozen=True,
+        kw_only=True,
+        namespace={"__doc__": f"Data set {_text(part, file)}."},
+    )
+
+
+def _fields(part: Part) -> list[Any]:
+    """Return the arguments of a part as `dataclasses.make_dataclass` takes them."""
+    fields: list[Any] = []
+    for name, argument in part.arguments.items():
+        given = argument.default is not dataclasses.MISSING
+        field = dataclasses.field(default=argument.default) if given else dataclasses.field()
+        fields.append((name, argument.hint, field))
+    return fields
+
+
+def _class_name(part: Part) -> str:
+    return "".join(word.capitalize() for word in part.name.split("_"))
 
 
 def _text(part: Part, file: PluginFile) -> str:
@@ -221,6 +253,11 @@ _KINDS: dict[Kind, _Kind] = {
         reserved=lambda: _own(FAMILIES),
         enter=_enter_family,
         leave=lambda name, _: FAMILIES.pop(name),
+    ),
+    "dataset": _Kind(
+        reserved=lambda: [name for name in DATA_SPECS if ("dataset", name) not in _ENTERED],
+        enter=_enter_dataset,
+        leave=lambda name, _: DATA_SPECS.pop(name),
     ),
     "metric": _Kind(reserved=_metric_names, enter=_enter_metric, leave=_leave_metric),
 }

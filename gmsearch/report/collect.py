@@ -5,13 +5,23 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from gmsearch import plugins
 from gmsearch.experiment import timed
 from gmsearch.ledger import Records, Study
 from gmsearch.plain import canonical_json
 from gmsearch.records import AskRecord, ImagesPart, State, TimingRecord, TrialRecord
-from gmsearch.report.facts import ArmFacts, ComparableTimings, DataFacts, Ending, StudyFacts, Timed
+from gmsearch.report.facts import (
+    ArmFacts,
+    ComparableTimings,
+    DataFacts,
+    Ending,
+    PluginFacts,
+    StudyFacts,
+    Timed,
+)
 from gmsearch.space import Space
 
 # What a timing's protocol says of the candidate itself; the rest says how it was measured.
@@ -40,7 +50,22 @@ def collect(study: Study) -> StudyFacts:
         timings=timings,
         endings=_endings(records, space, allowed, forbidden),
         uncounted=_uncounted(records.asks),
+        plugins=_plugins(study.folder),
         repeated=complete - sum(len(arm.trials) for arm in arms),
+    )
+
+
+def _plugins(folder: Path) -> tuple[PluginFacts, ...]:
+    if not (folder / plugins.DECLARED).exists():
+        return ()
+    return tuple(
+        PluginFacts(
+            name=plugin.file.reference,
+            sha256=plugin.file.sha256,
+            parts=tuple(f"{part.kind} {part.name}" for part in plugin.parts),
+            missing=not all(path.is_file() for path in plugin.sources.values()),
+        )
+        for plugin in plugins.read_declared(folder)
     )
 
 

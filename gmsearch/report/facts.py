@@ -115,6 +115,18 @@ class Ending:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class PluginFacts:
+    """One plugin of a study, from what the study recorded of it."""
+
+    name: str
+    sha256: str
+    parts: tuple[str, ...]
+    """What it registers, such as `metric ece`."""
+    missing: bool
+    """Whether a file of the study's copy is gone."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class StudyFacts:
     """All that the tables and figures of one study are made from."""
 
@@ -131,6 +143,7 @@ class StudyFacts:
     endings: tuple[Ending, ...]
     uncounted: Mapping[str, int]
     """Operator -> number of arms whose static metrics leave it out."""
+    plugins: tuple[PluginFacts, ...]
     repeated: int
     """Number of trials replaced by a later one of the same arm and seed, on other data or another
     device."""

@@ -171,7 +171,11 @@ def descriptions(cls: type[Any]) -> dict[str, str]:
 
 
 def _own_descriptions(cls: type[Any]) -> dict[str, str]:
-    (body,) = ast.parse(inspect.getsource(cls)).body
+    try:
+        source = inspect.getsource(cls)
+    except (OSError, TypeError):
+        return {}  # made from a plugin's arguments, which have no descriptions
+    (body,) = ast.parse(source).body
     statements = body.body if isinstance(body, ast.ClassDef) else []
     return {
         field.target.id: " ".join(text.value.value.split())

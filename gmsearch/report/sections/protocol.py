@@ -26,7 +26,22 @@ def measured_notes(study: StudyFacts) -> list[str]:
         *_cost_notes(study),
         *_timing_notes(study),
         *_regime_notes(study),
+        *_plugin_notes(study),
     ]
+
+
+def _plugin_notes(study: StudyFacts) -> list[str]:
+    notes = [
+        f"Plugin {plugin.name} (SHA-256 {plugin.sha256[:16]}): {', '.join(plugin.parts)}."
+        for plugin in study.plugins
+    ]
+    missing = [plugin.name for plugin in study.plugins if plugin.missing]
+    if missing:
+        notes.append(
+            f"The study's copy of {', '.join(missing)} is missing: this report is made from the "
+            "records alone."
+        )
+    return notes
 
 
 def _split_notes(study: StudyFacts) -> list[str]:
