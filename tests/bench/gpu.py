@@ -89,6 +89,9 @@ def part(name: str, scale: Scale, out: Path, deadline: float) -> bool:
     notes = [*NOTES[name], *failed]
     if skipped:
         notes.append(f"skipped, the budget was used up: {', '.join(skipped)}")
+    if not rows and not failed:
+        sys.stderr.write(f"{name}: {notes[-1]}\n")
+        return True
     missed = time.monotonic() <= deadline and name == "training"
     save(notes=notes, profile=functools.partial(gpu_parts.profile, scale) if missed else None)
     return not failed
