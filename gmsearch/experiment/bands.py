@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import math
 import re
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
@@ -47,18 +46,18 @@ class Bands:
         """Check the limits, and that no radius or range is empty or listed twice."""
         wrong = broken(self)
         ranges = () if "ranges" in wrong else self.ranges
-        empty = [pair for pair in ranges if pair[0] >= pair[1]]
+        empty = [(i, pair) for i, pair in enumerate(ranges) if pair[0] >= pair[1]]
         check(
             self,
             *(
-                (False, "ranges", f"{spelled(pair)} is empty; give the lower end first")
-                for pair in empty
+                (False, f"ranges.{i}", f"{spelled(pair)} is empty; give the lower end first")
+                for i, pair in empty
             ),
             *(
-                (False, name, f"{value} is listed twice; remove one")
+                (False, f"{name}.{i}", f"{value} is listed twice; remove one")
                 for name in ("radii", "ranges")
                 if name not in wrong
-                for value in _repeated(getattr(self, name))
+                for i, value in _repeated(getattr(self, name))
             ),
         )
 
@@ -125,10 +124,10 @@ class Bands:
         return (*sides, *(f"band@{low:g}:{high:g}" for low, high in self.ranges))
 
 
-def _repeated(items: Sequence[object]) -> list[str]:
-    """Return what is listed twice, as metrics print it."""
-    counts = Counter(compact(item) for item in items)
-    return [name for name, count in counts.items() if count > 1]
+def _repeated(items: Sequence[object]) -> list[tuple[int, str]]:
+    """Return the index and name of every item listed before; metrics print equal names."""
+    names = [compact(item) for item in items]
+    return [(i, name) for i, name in enumerate(names) if name in names[:i]]
 
 
 def bands_from(tree: Mapping[str, Any]) -> Bands:

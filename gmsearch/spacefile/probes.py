@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+from gmsearch.errors import FieldError
+from gmsearch.experiment import Recipe, recipe_from
+from gmsearch.networks import Candidate, candidate_from
 from gmsearch.plain import Assignment, Value
 from gmsearch.space.counting import count_assignments
-from gmsearch.space.domains import Domain, Float, Parameter, first_value
+from gmsearch.space.domains import Domain, Float, Parameter, Tree, first_value, resolve
 from gmsearch.space.sampling import draw_value
 from gmsearch.space.space import Space
+from gmsearch.spacefile.tree import BROKEN
 
 EXHAUSTIVE = 2000
 """Largest number of assignments that are all checked; of a larger space, the random ones."""
@@ -28,24 +34,51 @@ def sample(space: Space) -> Iterator[Assignment]:
     """
     total = count_assignments(space.order, ())
     if total is not None and total <= EXHAUSTIVE:
-        candidates = space.assignments()
+        assignments = space.assignments()
     else:
         limit = _WORK // len(space.order)
-        candidates = itertools.islice(itertools.chain(_each_value(space), _random(space)), limit)
-    yield from (a for a in candidates if not space.forbidden(a))
+        assignments = itertools.islice(itertools.chain(_each_value(space), _random(space)), limit)
+    yield from (a for a in assignments if not space.forbidden(a))
     if space.baseline is not None:
         yield space.baseline
 
 
-def some_values(domain: Domain, most: int) -> Sequence[Value]:
-    """Return up to `most` members of a domain, first and last among them."""
+def candidates(space: Space) -> Iterator[Candidate]:
+    """Yield the different valid candidates of a space, or of a sample of a large one."""
+    for tree in _resolved(space, space.model):
+        with contextlib.suppress(FieldError):
+            yield candidate_from(tree)
+
+
+def recipes(space: Space) -> Iterator[Recipe]:
+    """Yield the different valid recipes of a space, or of a sample of a large one."""
+    for tree in _resolved(space, space.train):
+        with contextlib.suppress(FieldError):
+            yield recipe_from(tree)
+
+
+def _resolved(space: Space, section: Tree) -> Iterator[Any]:
+    """Yield the values of model or recipe under the assignments of a space, each once."""
+    if section is None or section is BROKEN:
+        return
+    by_path = {parameter.path: parameter for parameter in space.parameters}
+    seen = set()
+    for assignment in sample(space):
+        tree = resolve(section, assignment, by_path)
+        if repr(tree) not in seen:
+            seen.add(repr(tree))
+            yield tree
+
+
+def some_values(domain: Domain, limit: int) -> Sequence[Value]:
+    """Return up to `limit` members of a domain, the first and the last among them."""
     values = domain.values()
     if isinstance(domain, Float) and values is None:
         return (domain.low, domain.high)
     values = values or ()
-    if len(values) <= most:
+    if len(values) <= limit:
         return values
-    return (*values[: most - 1], values[-1])
+    return (*values[: limit - 1], values[-1])
 
 
 def variant(space: Space, wishes: Mapping[str, Value]) -> Assignment:

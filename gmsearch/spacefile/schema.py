@@ -1,57 +1,79 @@
-"""The JSON Schema of a space file, from the definitions it is read by, for editors to complete.
+"""The JSON Schema of a space file, from the types it is read by, for editors to complete.
 
-It says what may stand where; what values must have to do with each other only a load can tell.
+It describes the shape of a file; whether values fit each other is known only by loading it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any
 
-from gmsearch import metrics
-from gmsearch.experiment import DATA_SPECS, TIMED_NAME, Bands, Recipe
+from gmsearch.experiment import Bands, Recipe
 from gmsearch.networks import FAMILIES, Candidate
-from gmsearch.plain import plain as listed
+from gmsearch.plain import plain
 from gmsearch.space.domains import MAX_STEPS
-from gmsearch.space.methods import users_of
-from gmsearch.space.settings import Match, Resources, Search, TuneOptions
-from gmsearch.spacefile.fairness import tunable, value_schema
-from gmsearch.spacefile.forms import (
+from gmsearch.space.settings import Resources
+from gmsearch.spacefile.fields import (
     ROWS,
-    Form,
+    LeafType,
     descriptions,
     element,
+    expected_type,
     fields_of,
     is_subtree,
     leaf_schema,
-    misfit,
     specs,
+    takes,
 )
-from gmsearch.spacefile.sections import (
-    REQUIRED,
-    SECTIONS,
-    Bounds,
-    Direction,
-    Name,
-    schema_of,
-)
+from gmsearch.spacefile.sections.data import data_schema
+from gmsearch.spacefile.sections.match import match_schema
+from gmsearch.spacefile.sections.metrics import constraints_schema, objectives_schema
+from gmsearch.spacefile.sections.plugins import plugins_schema
+from gmsearch.spacefile.sections.search import search_schema
+from gmsearch.spacefile.sections.study import Name
+from gmsearch.spacefile.sections.tune import tune_schema
 from gmsearch.spacefile.tree import DOMAIN_KEYS, LABEL
+from gmsearch.spacefile.values import section_schema
 
 Schema = dict[str, Any]
+
+SECTIONS = {
+    "study": "Name of the study, and of its folder.",
+    "about": "The question that the study asks; shown in reports, otherwise unused.",
+    "plugins": "Your own parts: Python files beside the space file, or installed packages.",
+    "model": "The network: a tree whose leaves are values or domains.",
+    "train": "The recipe: training hyper-parameters, values or domains.",
+    "baseline": "The arm that the others are compared with: a value for every parameter.",
+    "forbid": "Partial assignments that are left out.",
+    "data": "The images.",
+    "bands": "The spatial frequencies that accuracy is measured on.",
+    "objectives": "Metrics, each with the direction in which it is better.",
+    "constraints": "Bounds of metrics, both ends included.",
+    "search": "Which candidates are trained, and how often each.",
+    "tune": "Training parameters chosen on the holdout: lists of the values to try.",
+    "match": "A cost that every candidate shares with the baseline, and the field scaled for it.",
+    "resources": "What one trial holds while it runs.",
+}
+"""The keys of a space file, each with its description."""
+REQUIRED = ("study", "model", "data", "objectives", "search")
 
 _VALUE: Schema = {
     "type": ["string", "number", "boolean", "null", "array"],
     "items": {"type": ["string", "number", "boolean", "null"]},
 }
-_CONDITION: Schema = {
-    "description": "The domain holds where each parameter named takes (one of) the values.",
-    "type": "object",
-    "minProperties": 1,
-    "additionalProperties": _VALUE,
+_ASSIGNMENT: Schema = {"type": "object", "additionalProperties": _VALUE}
+_DEFINITIONS: dict[str, Schema] = {
+    "when": {
+        "description": "The domain applies where each parameter has the value, or one of those "
+        "listed.",
+        "minProperties": 1,
+        **_ASSIGNMENT,
+    },
 }
-_BESIDE: dict[str, Schema] = {
+_OPTIONS: dict[str, Schema] = {
     "step": {"type": "integer", "minimum": 1},
-    "log": {"type": "boolean", "description": "Even in the logarithm."},
+    "log": {"type": "boolean", "description": "Uniform in the logarithm."},
     "steps": {"type": "integer", "minimum": 2, "maximum": MAX_STEPS},
 }
 
@@ -59,32 +81,29 @@ _BESIDE: dict[str, Schema] = {
 def json_schema() -> Schema:
     """Return the schema (draft 2020-12) of the whole file, domains at the leaves included."""
     sites = _Sites()
-    name = schema_of(Name)["properties"]
+    name = section_schema(Name)["properties"]
     parts: dict[str, Schema] = {
         "study": name["study"],
         "about": name["about"],
-        "plugins": {"type": "array", "items": {"type": "string"}, "uniqueItems": True},
-        "model": sites.site("model", Candidate),
-        "train": sites.site("train", Recipe),
-        "baseline": {"type": "object", "additionalProperties": _VALUE},
-        "forbid": {
-            "type": "array",
-            "items": {"type": "object", "minProperties": 1, "additionalProperties": _VALUE},
-        },
-        "data": _data(),
-        "bands": _section(Bands),
-        "objectives": {**_by_metric({"enum": list(get_args(Direction))}), "minProperties": 1},
-        "constraints": _by_metric({**_section(Bounds), "minProperties": 1}),
-        "search": _search(),
-        "tune": _tune(),
-        "match": _match(),
-        "resources": _section(Resources),
+        "plugins": plugins_schema(),
+        "model": sites.site(Candidate),
+        "train": sites.site(Recipe),
+        "baseline": _ASSIGNMENT,
+        "forbid": {"type": "array", "items": {**_ASSIGNMENT, "minProperties": 1}},
+        "data": data_schema(),
+        "bands": section_schema(Bands),
+        "objectives": objectives_schema(),
+        "constraints": constraints_schema(),
+        "search": search_schema(),
+        "tune": tune_schema(),
+        "match": match_schema(),
+        "resources": section_schema(Resources),
     }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "gmsearch space",
         "type": "object",
-        "properties": {key: {**parts[key], "description": said} for key, said in SECTIONS.items()},
+        "properties": {key: {**parts[key], "description": text} for key, text in SECTIONS.items()},
         "required": list(REQUIRED),
         "additionalProperties": False,
         "$defs": sites.definitions,
@@ -92,65 +111,78 @@ def json_schema() -> Schema:
 
 
 class _Sites:
-    """The places of model and train: each takes a value or a domain of such values.
+    """Definitions of what may be given in model and train: a value, or a domain of such values.
 
-    A label of a choice may hold the same again, so that every place has a definition of its own.
+    A type has two: `NAME`, a value or a domain, and `NAME.value`, a value alone. Labels of a
+    choice hold the former again.
     """
 
     def __init__(self) -> None:
-        self.definitions: dict[str, Schema] = {"when": _CONDITION}
+        self.definitions: dict[str, Schema] = dict(_DEFINITIONS)
+        self._names: dict[Any, str] = {}
 
-    def site(self, name: str, form: Form) -> Schema:
-        """Return a reference to what may stand at a place of model or train."""
-        reference: Schema = {"$ref": f"#/$defs/{name}"}
-        if name not in self.definitions:
+    def site(self, leaf: LeafType) -> Schema:
+        """Return a reference to the definition of a value or domain of a type."""
+        if leaf not in self._names:
+            name = self._names[leaf] = self._new_name(leaf)
             self.definitions[name] = {}
-            plain = self._subtree(name, form) if is_subtree(form) else leaf_schema(form)
-            self.definitions[f"{name}.value"] = plain
-            value = {"$ref": f"#/$defs/{name}.value"}
-            domains = _domains(form, value, reference)
-            self.definitions[name] = {"anyOf": [self._with_elements(name, form, value), *domains]}
-        return reference
+            self.definitions[f"{name}.value"] = (
+                self._subtree(leaf) if is_subtree(leaf) else leaf_schema(leaf)
+            )
+            value = _reference(f"{name}.value")
+            domains = _domains(leaf, value, _reference(name))
+            self.definitions[name] = {"anyOf": [self._with_elements(leaf, value), *domains]}
+        return _reference(self._names[leaf])
 
-    def _with_elements(self, name: str, form: Form, plain: Schema) -> Schema:
-        """Let the elements of a list be domains as well."""
-        part = None if is_subtree(form) else element(form)
+    def _new_name(self, leaf: LeafType) -> str:
+        """Return a name such as `Gate` or `an-integer-from-1`, numbered where it is taken."""
+        words = "Model" if leaf == Candidate else getattr(leaf, "__name__", "")
+        if not is_subtree(leaf):
+            words = re.sub(r"[^a-z0-9.]+", "-", expected_type(leaf).lower())[:40].strip("-")
+        taken = self.definitions.keys()
+        names = (words if n == 1 else f"{words}-{n}" for n in range(1, len(taken) + 2))
+        return next(name for name in names if name not in taken)
+
+    def _with_elements(self, leaf: LeafType, value: Schema) -> Schema:
+        """Allow domains for the items of a list as well."""
+        part = None if is_subtree(leaf) else element(leaf)
         if part is None:
-            return plain
-        items = {"type": "array", "items": self.site(f"{name}.element", part)}
-        return {"anyOf": [plain, items]}
+            return value
+        return {"anyOf": [value, {"type": "array", "items": self.site(part)}]}
 
-    def _subtree(self, name: str, form: Form) -> Schema:
-        classes = specs() if form == Candidate else (form,)
-        options = [self._object(name, cls) for cls in classes]
+    def _subtree(self, leaf: LeafType) -> Schema:
+        classes = specs() if leaf == Candidate else (leaf,)
+        options = [self._object(cls) for cls in classes]
         return options[0] if len(options) == 1 else {"anyOf": options}
 
-    def _object(self, name: str, cls: type[Any]) -> Schema:
-        said = descriptions(cls)
-        prefix = f"{name}.{cls.__name__}" if cls in specs() else name
+    def _object(self, cls: type[Any]) -> Schema:
+        texts, fields = descriptions(cls), fields_of(cls)
         properties: dict[str, Schema] = {}
-        required: list[str] = []
-        for key, field in fields_of(cls).items():
-            family = key == "family"  # the one leaf that takes no domain
-            place = leaf_schema(field.form) if family else self.site(f"{prefix}.{key}", field.form)
-            default = {} if field.required or key in ROWS else {"default": listed(field.default)}
-            about = {"description": said[key]} if key in said else {}
+        for key, field in fields.items():
+            family = key == "family"  # the only leaf that takes no domain
+            place = leaf_schema(field.type) if family else self.site(field.type)
+            default = {} if field.required or key in ROWS else {"default": plain(field.default)}
+            about = {"description": texts[key]} if key in texts else {}
             properties[key] = {**place, **about, **default}
-            required += [key] if field.required else []
+        required = [key for key, field in fields.items() if field.required]
+        if cls in specs() and cls is not FAMILIES["gmnet"].spec:
+            required = ["family", *required]  # a tree without family and preset is a GmNet
         whole: Schema = {
             "type": "object",
             "properties": properties,
             "additionalProperties": False,
         }
-        if cls in specs() and cls is not FAMILIES["gmnet"].spec:
-            required = ["family", *required]  # a tree without family and preset is a GmNet
         if "preset" in properties:
             return {**whole, "anyOf": [{"required": required}, {"required": ["preset"]}]}
         return {**whole, "required": required}
 
 
-def _domains(form: Form, plain: Schema, site: Schema) -> list[Schema]:
-    """Return the domains that may stand at a place."""
+def _reference(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _domains(leaf: LeafType, value: Schema, site: Schema) -> list[Schema]:
+    """Return the domains that a type allows."""
     labelled = {
         "type": "object",
         "minProperties": 1,
@@ -159,14 +191,15 @@ def _domains(form: Form, plain: Schema, site: Schema) -> list[Schema]:
     }
     options: list[Schema] = [labelled]
     domains: list[Schema] = []
-    condition = {"when": {"$ref": "#/$defs/when"}, "else": plain}
-    if not is_subtree(form):
-        options.insert(0, {"type": "array", "minItems": 1, "items": plain})
-        for kind, sample, number in (("int", 1, "integer"), ("float", 0.5, "number")):
-            if misfit(form, sample) is None:
-                ends = {"type": "array", "items": {"type": number}, "minItems": 2, "maxItems": 2}
-                besides = {key: _BESIDE[key] for key in DOMAIN_KEYS[kind]}
-                domains.append(_domain(kind, {kind: ends, **besides, **condition}))
+    condition = {"when": _reference("when"), "else": value}
+    numbers = (("int", int, "integer"), ("float", float, "number"))
+    if not is_subtree(leaf):
+        options.insert(0, {"type": "array", "minItems": 1, "items": value})
+        for kind, number, word in numbers:
+            if takes(leaf, number):
+                ends = {"type": "array", "items": {"type": word}, "minItems": 2, "maxItems": 2}
+                extra = {key: _OPTIONS[key] for key in DOMAIN_KEYS[kind]}
+                domains.append(_domain(kind, {kind: ends, **extra, **condition}))
     return [_domain("choice", {"choice": {"anyOf": options}, **condition}), *domains]
 
 
@@ -176,56 +209,5 @@ def _domain(kind: str, properties: Mapping[str, Schema]) -> Schema:
         "properties": dict(properties),
         "required": [kind],
         "dependentRequired": {"when": ["else"], "else": ["when"]},
-        "additionalProperties": False,
-    }
-
-
-def _section(cls: Form) -> Schema:
-    """Return the schema of a section without domains: fields described, `none` beside null."""
-    said, schema = descriptions(cls), schema_of(cls)
-    properties = {}
-    for key, part in schema["properties"].items():
-        takes_null = {"type": "null"} in part.get("anyOf", ())
-        words = {"anyOf": [*part["anyOf"], {"const": "none"}]} if takes_null else {}
-        about = {"description": said[key]} if key in said else {}
-        properties[key] = {**about, **part, **words}
-    return {**schema, "properties": properties}
-
-
-def _data() -> Schema:
-    sets = [_section(cls) for cls in DATA_SPECS.values()]
-    return {"anyOf": [{**section, "required": ["name"]} for section in sets]}
-
-
-def _search() -> Schema:
-    candidates = {"required": ["candidates"]}
-    return {
-        **_section(Search),
-        "if": {"properties": {"method": {"enum": users_of("candidates")}}},
-        "then": candidates,
-        "else": {"not": candidates},
-    }
-
-
-def _tune() -> Schema:
-    section, said = _section(TuneOptions), descriptions(Recipe)
-    leaves = {
-        name: {**value_schema(form), **({"description": said[name]} if name in said else {})}
-        for name, form in tunable().items()
-    }
-    named = [{"required": [name]} for name in leaves]
-    return {**section, "properties": {**leaves, **section["properties"]}, "anyOf": named}
-
-
-def _match() -> Schema:
-    costs = [{"required": [name]} for name in ("flops", "params")]
-    return {**_section(Match), "oneOf": costs}
-
-
-def _by_metric(part: Schema) -> Schema:
-    return {
-        "type": "object",
-        "properties": dict.fromkeys(metrics.names(), part),
-        "patternProperties": {f"^(?:{metrics.band_pattern()})$": part, f"^{TIMED_NAME}$": part},
         "additionalProperties": False,
     }

@@ -24,13 +24,13 @@ MATCH = ("", "match: {params: baseline, by: mlp_ratio, tolerance: 0.02}\n")
         (
             [("lr: 3e-3", "»lr: {choice: [1e-3, 1e-2]}"), ("", "tune: {lr: [1e-3, 1e-2]}\n")],
             (
-                "train.lr: is a domain and tuned as well; give one value here, or remove `lr` "
-                "from tune"
+                "train.lr: has a domain and is tuned as well; give one value here, or remove "
+                "`lr` from `tune`"
             ),
         ),
         (
             [("resolution: 32", "holdout: »0"), ("", "tune: {lr: [1e-3, 1e-2]}\n")],
-            "data.holdout: tune chooses by the holdout; give a share above 0, such as 0.1",
+            "data.holdout: `tune` selects on the holdout; give a share above 0, such as 0.1",
         ),
         (
             [("", "match: {flops: »baseline}\n")],
@@ -54,15 +54,15 @@ def test_what_other_sections_must_give(
     mistakes_in: Callable[..., list[str]],
     marked: Callable[..., list[str]],
 ) -> None:
-    """No domain beside, a holdout, a baseline, and candidates that have what is scaled."""
-    (place,) = marked(*edits)
-    found = mistakes_in(*edits)
-    assert f"{place}: {message}" in found
-    # A holdout of nothing has more against it.
-    assert all(line.startswith(place) for line in found)
+    """No domain of a tuned parameter, a holdout, a baseline, candidates with the scaled field."""
+    (position,) = marked(*edits)
+    lines = mistakes_in(*edits)
+    assert f"{position}: {message}" in lines
+    # An empty holdout is reported by other sections as well.
+    assert all(line.startswith(position) for line in lines)
 
 
-def test_mistakes_of_both_are_told_with_those_of_other_sections(
+def test_mistakes_of_both_are_reported_with_those_of_other_sections(
     mistakes_in: Callable[..., list[str]],
 ) -> None:
     """One reading of the file gives all of them."""
@@ -73,9 +73,9 @@ def test_mistakes_of_both_are_told_with_those_of_other_sections(
     ]
     starts = [
         "data.resolution",
-        "model.widths",
-        "tune.lr",
-        "tune.lr",
+        "model.widths.0",
+        "tune.lr.0",
+        "tune.lr.1",
         "tune.per",
         "match.flops",
         "match.by",
@@ -154,10 +154,10 @@ def test_the_schema_passes_what_loads(text: str, load: Load) -> None:
 
 @pytest.mark.parametrize("model", ["3", "{widths: [8]}", "{}", "{preset: x}"])
 @pytest.mark.parametrize("train", ["3", "{epochs: x, lr: -1}", "{choice: {a: 3}}"])
-def test_sections_that_are_mistaken_themselves_do_not_hide_it(
+def test_wrong_model_and_train_are_reported_beside_tune_and_match(
     model: str, train: str, mistakes_in: Callable[..., list[str]]
 ) -> None:
-    """Sound sections beside a mistaken model and recipe: the mistakes are of those alone."""
+    """Valid sections beside a wrong model and recipe: only the latter are reported."""
     head = "study: a\ndata: {name: spectral}\nobjectives: {top1: maximize}\n"
     text = f"{head}search: {{method: grid}}\nmodel: {model}\ntrain: {train}\nbaseline: {{}}\n"
     lines = mistakes_in(("", TUNE[1] + MATCH[1]), text=text)

@@ -60,15 +60,16 @@ def test_numbers_and_words_are_those_of_yaml_1_2(load: Load) -> None:
     assert (space.study, recipe.lr, recipe.clip_grad) == ("off", 3e-3, None)
 
 
-def test_anchors_and_merges(load: Load) -> None:
-    """A mapping may be written once and merged elsewhere; the keys beside it go first."""
+def test_anchors_and_aliases(load: Load) -> None:
+    """A value may be written once and used again by an alias."""
     space = load(
         (GATE, ""),
         (
             "model:\n  widths: [16, 32, 64]\n  depths: [1, 2, 1]\n  kernel_size: 5\n",
             (
-                "model:\n  choice:\n    small: &net {widths: [8], depths: [1], kernel_size: 3}\n"
-                "    wide: {<<: *net, widths: [32]}\n"
+                "model:\n  choice:\n"
+                "    small: {widths: [8], depths: &one [1], kernel_size: &three 3}\n"
+                "    wide: {widths: [32], depths: *one, kernel_size: *three}\n"
             ),
         ),
     )
@@ -186,7 +187,7 @@ def test_a_preset_with_changes(load: Load) -> None:
 
 
 def test_a_preset_names_its_family(load: Load) -> None:
-    """A preset brings its family; what its gate is not told stays the preset's."""
+    """A preset brings its family; fields of its gate that are not given stay the preset's."""
     space = load(
         (
             "  widths: [16, 32, 64]\n  depths: [1, 2, 1]\n  kernel_size: 5\n" + GATE,

@@ -1,4 +1,4 @@
-"""No text makes a traceback: it is a space, or its mistakes are told."""
+"""No text causes a traceback: it is a space, or its mistakes are reported."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def check(path: Path) -> None:
 def test_a_damaged_example(
     cuts: list[tuple[float, int, str]], example: str, tmp_path: Path
 ) -> None:
-    """An example with pieces cut out and fragments put in is a space or is told."""
+    """An example with pieces cut out and fragments put in is a space or is refused."""
     text = example
     for where, length, fragment in cuts:
         at = int(where * len(text))
@@ -74,7 +74,7 @@ def test_a_damaged_example(
 @RELAXED
 @given(content=st.binary(max_size=200))
 def test_any_bytes(content: bytes, tmp_path: Path) -> None:
-    """Bytes of any kind are a space or are told."""
+    """Bytes of any kind are a space or are refused."""
     path = tmp_path / "space.yaml"
     path.write_bytes(content)
 

@@ -31,29 +31,31 @@ train: {epochs: 8, »epochs: 9, lr: »fast, weight_decay: »-1}
 bands: {radii: [4, »99], »edges: lt}
 objectives: {»top2: maximize, loss: »down, high@4: maximize}
 constraints: {flops: {max: »lots}}
-search: {method: tpe, candidates: 3, seeds: »[]}
+»search: {method: tpe, population: »3, seeds: »[]}
 resources: {»cpu: 2}
 """
 WORDS = """\
-study: 'gate/ablation' is not a name
+study: expected a name of at most 100 letters
 unknown key 'familly'
-model.widths: '32' is not an integer
-model.mlp_ratio: 'two' is not a number
-model.kernel_size: expected a list, each an odd integer
-model.gate.activation: 'rellu' is not one of
-gate.placement: when: there is no value for where it is false
-baseline: gate.product: expected one of its options, got 'dw'
+model.widths.1: expected an integer from 1, got '32'
+model.mlp_ratio: expected a number above 0, got 'two'
+model.kernel_size: expected an odd integer from 1, got 4
+model.gate.activation: expected one of identity, relu
+model.gate.placement: `when` needs `else`
+baseline.gate.product: expected one of its options, got 'dw'
 forbid.0: 'gate.prodct' is not a parameter
-data.holdout: 1.5 is not a number
+data.holdout: expected a number from 0 below 1, got 1.5
 key 'epochs' is given twice
-train.lr: 'fast' is not a number
+train.lr: expected a number above 0, got 'fast'
 train.weight_decay: expected a number from 0, got -1
-bands.radii: 99 is beyond the image
+bands.radii.1: expected a radius below
 bands: unknown key 'edges'
 objectives: 'top2' is not a metric
-objectives.loss: 'down' is not maximize or minimize
-constraints.flops.max: 'lots' is not a number
-search.seeds: [] is not
+objectives.loss: expected maximize or minimize, got 'down'
+constraints.flops.max: expected a number or a multiple
+search.candidates: required by tpe
+search.population: only used by nsga2, not by tpe
+search.seeds: expected a count from 1 to 1000 or a non-empty list
 resources: unknown key 'cpu'
 """
 
@@ -61,7 +63,7 @@ resources: unknown key 'cpu'
 def test_all_mistakes_at_once(
     mistakes_in: Callable[..., list[str]], marked: Callable[..., list[str]]
 ) -> None:
-    """Mistakes of every kind are told together, each at its place, in the order of the file."""
+    """Mistakes of every kind are reported together, each at its position, in file order."""
     lines = mistakes_in(text=MANY)
 
     assert [line.rsplit(": ", line.count(": "))[0] for line in lines] == marked(text=MANY)
@@ -88,10 +90,10 @@ def test_the_order_is_always_the_same(mistakes_in: Callable[..., list[str]]) -> 
     assert mistakes_in(text=MANY) == mistakes_in(text=MANY)
 
 
-def test_a_mistaken_domain_does_not_make_its_users_mistaken(
+def test_a_wrong_domain_is_not_reported_again_where_it_is_used(
     mistakes_in: Callable[..., list[str]], marked: Callable[..., list[str]]
 ) -> None:
-    """A baseline, condition or forbid that names a mistaken parameter is not told besides."""
+    """A baseline, condition or forbid that names a parameter with a mistake is not reported."""
     edits = (
         ("product: {choice: [none, self]}", "product: {choice: [none, »selff]}"),
         (
@@ -105,13 +107,15 @@ def test_a_mistaken_domain_does_not_make_its_users_mistaken(
     lines = mistakes_in(*edits)
 
     assert len(lines) == 1
-    assert lines[0].startswith(f"{marked(*edits)[0]}: model.gate.product: 'selff' is not one of")
+    assert lines[0].startswith(
+        f"{marked(*edits)[0]}: model.gate.product: expected one of none, self"
+    )
 
 
-def test_a_mistaken_section_does_not_make_others_mistaken(
+def test_a_wrong_section_is_not_reported_again_where_it_is_used(
     mistakes_in: Callable[..., list[str]], marked: Callable[..., list[str]]
 ) -> None:
-    """Band metrics are not told where the bands they are of are mistaken themselves."""
+    """Band metrics are not reported where the bands themselves have a mistake."""
     edits = (
         ("{top1: maximize}", "{high@10: maximize}"),
         ("", "bands: {radii: [10], dc: »none}\n"),
@@ -119,10 +123,10 @@ def test_a_mistaken_section_does_not_make_others_mistaken(
 
     (line,) = mistakes_in(*edits)
 
-    assert line.startswith(f"{marked(*edits)[0]}: bands.dc: 'none' is not one of")
+    assert line.startswith(f"{marked(*edits)[0]}: bands.dc: expected one of dataset_mean")
 
 
-def test_every_option_that_fits_nothing_is_told(
+def test_every_option_that_fits_nothing_is_reported(
     mistakes_in: Callable[..., list[str]], marked: Callable[..., list[str]]
 ) -> None:
     """Each value of a domain is judged, not only the first that is wrong."""

@@ -1,4 +1,4 @@
-"""Streamed images in a space file: what may be said, and what is told of the rest."""
+"""Streamed images in a space file: what is allowed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ GOOD = {
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_what_may_be_said(name: str, load: Callable[..., Space]) -> None:
+def test_what_is_allowed(name: str, load: Callable[..., Space]) -> None:
     """The data arrive as written, and the schema has nothing against the file."""
     text, data = GOOD[name]
     space = load((DATA, text))

@@ -22,7 +22,7 @@ from gmsearch.spacefile import load_space
     ids=["bytes", "latin-1", "utf-16", "random"],
 )
 def test_bytes_that_are_no_text(content: bytes, place: str | None, tmp_path: Path) -> None:
-    """A file that is not UTF-8 is told at its first wrong byte."""
+    """A file that is not UTF-8 is reported at its first wrong byte."""
     path = tmp_path / "space.yaml"
     path.write_bytes(content)
 
@@ -34,15 +34,15 @@ def test_bytes_that_are_no_text(content: bytes, place: str | None, tmp_path: Pat
 
 
 def test_missing_file_names_those_beside_it(tmp_path: Path) -> None:
-    """A path that leads nowhere is told with the space files that are there."""
+    """A missing file is reported with the space files of its folder."""
     (tmp_path / "gate.yaml").touch()
 
-    with pytest.raises(InputError, match=r"there is no such file; .*; .* has gate.yaml"):
+    with pytest.raises(InputError, match=r"no such file; .*; .* has gate.yaml"):
         load_space(tmp_path / "gaet.yaml")
 
 
 def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    """A folder is told to be one."""
+    """A folder is reported as one."""
     with pytest.raises(InputError, match="is a folder; give the path of a space file"):
         load_space(tmp_path)
 

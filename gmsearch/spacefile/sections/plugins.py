@@ -1,16 +1,17 @@
-"""The section `plugins`: names of the user's parts, which are loaded before the rest is read."""
+"""The section `plugins`: the user's own parts, which are loaded before the rest is read."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from gmsearch import plugins
 from gmsearch.errors import PluginError
 from gmsearch.experiment import PluginFile
-from gmsearch.spacefile.mistakes import Mistakes
-from gmsearch.spacefile.nodes import Node
+from gmsearch.spacefile.yaml import Node
+from gmsearch.wording import shown
 
 Announce = Callable[[str, Sequence[Path]], None]
 """Called with the name of the study and the files that are about to be executed."""
@@ -30,7 +31,7 @@ class PluginLoader:
     announce: Announce | None = None
 
     def load(self, study: str, references: Sequence[str]) -> tuple[plugins.Plugin, ...]:
-        """Have the parts of the plugins in the tables.
+        """Add the parts of the plugins to the tables.
 
         Raises:
             PluginError: where a plugin is missing or does not load.
@@ -49,20 +50,42 @@ class PluginLoader:
         return plugins.load(references, folder, announce=announce)
 
 
-def load_plugins(
-    node: Node, study: str, references: Sequence[str], loader: PluginLoader, mistakes: Mistakes
-) -> tuple[PluginFile, ...]:
-    """Load the plugins a space file names; return their identities.
+def read_plugins(node: Node, study: str, loader: PluginLoader) -> tuple[PluginFile, ...]:
+    """Load the plugins that a space file names; return their identities.
 
     Raises:
-        SpaceError: a plugin is missing or does not load, so that the file cannot be read on.
+        SpaceError: where a plugin is missing or does not load: the rest of the file may use it.
     """
-    if not references:
+    before = len(node.mistakes)
+    references = _references(node)
+    if not references or len(node.mistakes) > before:
         return ()
     try:
         loaded = loader.load(study, references)
     except PluginError as error:
-        items = node.value if isinstance(node.value, tuple) else ()
-        places = {item.value: item.place for item in items}
-        mistakes.fatal(places.get(error.reference, node.place), f"plugins: {error}")
+        positions = {item.value: item.position for item in node.items}
+        position = positions.get(error.reference, node.position)
+        node.mistakes.fatal(position, f"plugins: {error}")
     return tuple(plugin.file for plugin in loaded)
+
+
+def _references(node: Node) -> list[str]:
+    """Return the names of plugins: files relative to the space file, or installed packages."""
+    if not isinstance(node.value, tuple):
+        node.wrong(
+            f"expected a list of files or packages, got {shown(node.plain())}; write [my_gates.py]"
+        )
+    names: list[str] = []
+    for item in node.items:
+        if not isinstance(item.value, str):
+            item.wrong(f"expected a file or a package, got {shown(item.plain())}")
+        elif item.value in names:
+            item.wrong(f"{item.value} is listed twice; remove one")
+        else:
+            names.append(item.value)
+    return names
+
+
+def plugins_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the section."""
+    return {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
