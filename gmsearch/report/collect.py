@@ -95,14 +95,15 @@ def _arms(
         latest = {trial.seed: trial for trial in group if trial.state is State.COMPLETE}
         seeds = sorted(latest)
         label = _printable(space.label(space.assignment(group[0].params)))
-        gate = group[0].candidate.get("gate", {})
+        gate = group[0].candidate.get("gate")
         arms.append(
             ArmFacts(
                 digest=digest,
                 label=label,
                 short=label,
                 baseline=origin[digest] == baseline,
-                activation=gate.get("activation"),
+                # A plugin's family may call anything its gate.
+                activation=gate.get("activation") if isinstance(gate, Mapping) else None,
                 keys={seed: latest[seed].key for seed in seeds},
                 trials={seed: measured(latest[seed]) for seed in seeds},
                 tuned={name: group[0].recipe[name] for name in tuned},
