@@ -14,7 +14,6 @@ Commands in the text are run last. What takes minutes is run on smaller inputs o
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +23,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from gmsearch.spacefile import json_schema, load_space
+from gmsearch.spacefile import json_schema
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", *sorted(f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")))
@@ -196,12 +195,3 @@ def properties(schema: Any) -> set[str]:
         return set()
     own = set(schema.get("properties", ()))
     return own | {name for part in schema.values() for name in properties(part)}
-
-
-def test_the_spaces_that_ship_are_sound(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every file of spaces/ loads, wherever its images are, and the README names it."""
-    monkeypatch.setenv("GMSEARCH_DATA", os.fspath(ROOT))
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for path in sorted((ROOT / "spaces").glob("*.yaml")):
-        assert load_space(path).study
-        assert f"`spaces/{path.name}`" in readme

@@ -27,7 +27,7 @@ def test_the_readmes_space_file_loads(tmp_path: Path) -> None:
     assert found is not None
     path = tmp_path / "example.yaml"
     path.write_text(found.group(1), encoding="utf-8")
-    assert load_space(path).count() == 7
+    assert load_space(path).count() == 4
 
 
 @pytest.mark.parametrize("path", SPACES, ids=lambda path: path.stem)
