@@ -1,7 +1,7 @@
-"""Fronts, hypervolume, knee, and how sure it is that a point is on the front. Minimises only.
+"""Fronts, hypervolume, knee, and the probability that a point is on the front. Minimises only.
 
-Whoever has something to maximise multiplies it by `Objective.sign` once, before it comes here.
-Points are rows, objectives columns; every number is finite.
+Callers multiply values to maximise by `Objective.sign` first. Points are rows, objectives
+columns; every number is finite.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _TIE = 1e-9
 
 
 def front(points: npt.ArrayLike) -> Mask:
-    """Return which of the (N, M) points no other dominates; equal points are all kept.
+    """Return a mask of the (N, M) points that no other dominates; equal points are all kept.
 
     One point dominates another if it is nowhere larger and somewhere smaller.
 
     Raises:
-        ValueError: where a number is not finite, which no comparison can rank.
+        ValueError: for numbers that are not finite, which cannot be ranked.
     """
     array = _finite(points)
     if len(array) == 0:
@@ -43,9 +43,9 @@ def hypervolume(points: npt.ArrayLike, reference: npt.ArrayLike) -> float:
 
 
 def reference_point(points: npt.ArrayLike) -> Floats:
-    """Return the worst of each objective over all (N, M) points, and a tenth of its range more.
+    """Return the worst value of each objective over the (N, M) points plus a tenth of its range.
 
-    The margin lets the extreme points of the front count, too.
+    The margin gives the extreme points of the front a volume, too.
     """
     array = _finite(points)
     worst = array.max(axis=0)
@@ -54,11 +54,11 @@ def reference_point(points: npt.ArrayLike) -> Floats:
 
 
 def knee(points: npt.ArrayLike) -> int | None:
-    """Return the index of the knee of (N, M) front points: where giving way pays least.
+    """Return the index of the knee of (N, M) front points: the best compromise.
 
     Each objective is scaled to 0..1 over the points; the knee has the smallest sum, which with two
     objectives is the greatest distance from the line between the two ends. None with fewer than
-    three distinct points, and where the smallest sum is shared, as on a straight or hollow front.
+    three distinct points, and if several points share the smallest sum, as on a straight front.
     """
     distinct, first = np.unique(_finite(points), axis=0, return_index=True)
     if len(distinct) < 3:
@@ -75,9 +75,8 @@ def knee(points: npt.ArrayLike) -> int | None:
 def resampled_means(values: Floats, draws: int, generator: np.random.Generator) -> Floats:
     """Return (draws, N, M) bootstrap means of (S, N, M) values over their S seeds.
 
-    Seeds are drawn with replacement, the same for every arm, since an arm that is lucky in a seed
-    shares that luck with the others. NaN marks a seed that an arm lacks; a draw that holds none of
-    its seeds gives its plain mean.
+    Seeds are drawn with replacement, the same for every arm, because a seed affects all arms
+    alike. NaN marks a missing seed; a draw without any seed of an arm gives the arm's plain mean.
     """
     seeds = len(values)
     counts = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=draws)  # (draws, S)

@@ -1,7 +1,7 @@
 """Statistics over the seeds of arms: spread, paired differences, exact tests, Holm, decidability.
 
 Seeds are the repeats, and a seed gives every arm the same data order and initial weights, so two
-arms are compared seed by seed. Knows nothing of studies, files or what the numbers mean.
+arms are compared seed by seed. Knows nothing of studies, files or metrics.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ ALPHA = 0.05
 """Two-sided level of every test; intervals cover 1 - ALPHA."""
 
 EXACT_PAIRS = 40
-"""Up to here all 2^n sign patterns are counted; beyond, the t test stands in, from which the exact
-one then hardly differs."""
+"""Largest number of pairs for which all 2^n sign patterns are counted; beyond it the t test is
+used, which then hardly differs from the exact one."""
 
-# Sums of the same numbers in another order differ by rounding: patterns this close are ties.
+# Sums of the same numbers in another order differ by rounding; patterns this close are ties.
 _TIE = 1e-9
 
 
@@ -36,17 +36,17 @@ class Summary:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Paired:
-    """One arm against the baseline over the seeds both have; arm minus baseline."""
+    """Comparison of an arm with the baseline over their common seeds; arm minus baseline."""
 
     difference: float
     """Mean of the differences."""
     low: float | None
-    """Ends of the 95 % t interval of the mean difference; None for one pair."""
+    """Lower end of the 95 % t interval of the mean difference; None for one pair."""
     high: float | None
     p: float
-    """Of the two-sided sign-flip permutation test on the mean difference."""
+    """Two-sided p value of the sign-flip permutation test on the mean difference."""
     effect: float | None
-    """Mean difference / sd of the differences (paired d); None where that sd is 0 or unknown."""
+    """Mean difference / sd of the differences (paired d); None if that sd is 0 or unknown."""
     n: int
 
 
@@ -58,7 +58,7 @@ def summarise(values: Sequence[float]) -> Summary:
 
 
 def paired(arm: Mapping[int, float], baseline: Mapping[int, float]) -> Paired | None:
-    """Compare two arms given as seed -> value over their common seeds; None without any."""
+    """Compare two arms, given as seed -> value, over their common seeds; None without any."""
     seeds = sorted(arm.keys() & baseline.keys())
     if not seeds:
         return None
@@ -68,7 +68,7 @@ def paired(arm: Mapping[int, float], baseline: Mapping[int, float]) -> Paired | 
     if spread.sd is not None:
         half = float(stdtrit(spread.n - 1, 1 - ALPHA / 2)) * spread.sd / math.sqrt(spread.n)
         low, high = spread.mean - half, spread.mean + half
-        # Equal differences leave an sd of rounding errors, by which no effect can be measured.
+        # The sd of equal differences is a rounding error, which gives no effect size.
         if spread.sd > _TIE * max(abs(differences).max(), 1e-300):
             effect = spread.mean / spread.sd
     return Paired(
@@ -82,10 +82,11 @@ def paired(arm: Mapping[int, float], baseline: Mapping[int, float]) -> Paired | 
 
 
 def sign_flip_p(differences: Sequence[float]) -> float:
-    """Return the two-sided p of the sign-flip permutation test on the mean of paired differences.
+    """Return the two-sided p value of the sign-flip permutation test on the mean difference.
 
-    Under the null each difference is as likely with either sign. The p is the share of the 2^n
-    sign patterns whose mean is at least as far from 0 as the one observed, which counts itself.
+    Under the null hypothesis both signs of a difference are equally likely. The p value is the
+    share of the 2^n sign patterns, the observed one included, whose mean is at least as far from 0
+    as the observed one.
     """
     array = np.asarray(differences, dtype=float)
     n = len(array)
@@ -112,7 +113,7 @@ def _signed_sums(values: np.ndarray) -> np.ndarray:
 
 
 def holm(ps: Sequence[float]) -> list[float]:
-    """Return the p values adjusted for their number by Holm's step-down method, in their order."""
+    """Return the p values adjusted by Holm's step-down method, in the given order."""
     adjusted = [0.0] * len(ps)
     largest = 0.0
     for rank, index in enumerate(sorted(range(len(ps)), key=lambda i: ps[i])):
@@ -122,21 +123,21 @@ def holm(ps: Sequence[float]) -> list[float]:
 
 
 def smallest_p(n: int) -> float:
-    """Return the smallest p that the sign-flip test over n pairs can give: 2 of 2^n patterns."""
+    """Return the smallest p value of the sign-flip test over n pairs: 2 of 2^n patterns."""
     return min(1.0, 2.0 ** (1 - n))
 
 
 def decidable(pairs: Sequence[int]) -> list[bool]:
-    """Return, for comparisons over so many pairs each, which could reach 0.05 after Holm at all.
+    """Return which comparisons, given their numbers of pairs, could reach 0.05 after Holm.
 
-    Judged at the smallest p of each: no data could give less, and Holm's adjusted p never falls
-    when any p rises.
+    Each is judged at its smallest possible p value; Holm's adjusted values never fall when a p
+    value rises.
     """
     return [p <= ALPHA for p in holm([smallest_p(n) for n in pairs])]
 
 
 def pairs_needed(comparisons: int) -> int:
-    """Return how many seeds let so many comparisons of equal n be decided after Holm."""
+    """Return the number of seeds with which this many comparisons can reach 0.05 after Holm."""
     n = 1
     while comparisons * smallest_p(n) > ALPHA:
         n += 1
@@ -148,8 +149,8 @@ def difference_interval(
 ) -> tuple[float, float]:
     """Return the 95 % interval of value - other from the two independent 95 % intervals.
 
-    Squares of the half widths add, each end on its own side (MOVER: Zou and Donner 2008), so that
-    intervals that are not symmetric stay so.
+    Squares of the half widths are added on each side (MOVER: Zou and Donner 2008), which preserves
+    asymmetric intervals.
     """
     difference = value - other
     low = difference - math.hypot(value - interval[0], others[1] - other)

@@ -66,22 +66,22 @@ def versions(
 
 
 class _LowPass:
-    """Low-pass images of one batch; its spectrum is computed once for all radii."""
+    """Low-pass filter of one batch; the spectrum is computed once for all radii."""
 
     def __init__(self, images: torch.Tensor, bands: Bands) -> None:
         self._size = (images.shape[2], images.shape[3])
         self._bands = bands
         extended = _even(images) if bands.boundary == "mirror" else images
-        # Columns beyond the largest radius enter no version.
+        # No version uses columns beyond the largest radius.
         masks = [_mask(*self._size, r, bands, images.device) for r in _outermost(bands)]
         columns = max(mask.shape[1] for mask in masks)
         self._spectrum = torch.fft.fft(torch.fft.rfft(extended, dim=3)[..., :columns], dim=2)
 
     def __call__(self, radius: float) -> torch.Tensor:
-        """Return what lies nearer than the radius: (N, C, H, W)."""
+        """Return the frequencies within the radius as images: (N, C, H, W)."""
         height, width = self._size
         mask = _mask(height, width, radius, self._bands, self._spectrum.device)
-        # The inverse along the rows is left out where the mask keeps nothing of a column.
+        # Columns that the mask drops entirely need no inverse along the rows.
         kept = torch.fft.ifft(self._spectrum[..., : mask.shape[1]] * mask, dim=2)
         fold = 2 if self._bands.boundary == "mirror" else 1
         smooth: torch.Tensor = torch.fft.irfft(kept, n=width * fold, dim=3)
@@ -102,7 +102,7 @@ def _outermost(bands: Bands) -> list[float]:
 def _mask(
     height: int, width: int, radius: float, bands: Bands, device: torch.device
 ) -> torch.Tensor:
-    """Return 1 where the half spectrum is kept, only the columns in which anything is."""
+    """Return 1 where the half spectrum is kept; columns that keep nothing are cut off."""
     kept = _kept(height, width, radius, bands)
     return torch.from_numpy(kept[:, kept.any(axis=0)]).to(device, torch.float32)
 
@@ -112,7 +112,7 @@ def _kept(height: int, width: int, radius: float, bands: Bands) -> np.ndarray:
     fold = 2 if bands.boundary == "mirror" else 1
     h, w = height * fold, width * fold
     side = min(height, width)
-    # Whole numbers times 1 or 1 / 2 where images are square: no rounding moves a bin on the edge.
+    # For square images these are multiples of 1/2, so rounding moves no bin across the edge.
     rows = np.rint(np.fft.fftfreq(h) * h) * (side / height / fold)
     columns = np.rint(np.fft.rfftfreq(w) * w) * (side / width / fold)
     distance = np.hypot(rows[:, None], columns[None, :])

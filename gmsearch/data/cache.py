@@ -29,7 +29,7 @@ _FILES = ("train_images", "train_labels", "evaluation_images", "evaluation_label
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Decoded:
-    """A data set as the cache keeps it; images uint8 (N, S, S, 3), maps of the files.
+    """Decoded data set in the cache; images are uint8 (N, S, S, 3), mapped from files.
 
     The maps are copy-on-write: torch takes them without a warning or a copy, and what a process
     writes into one neither reaches the file nor any other process.
@@ -51,10 +51,10 @@ def cache_dir() -> Path:
 
 
 def ensure(identity: str, source: Callable[[], Source], where: str) -> None:
-    """Decode a data set into the cache unless it is there and whole, byte for byte.
+    """Decode a data set into the cache unless the cache has every byte of it.
 
     Raises:
-        DataError: For data that cannot be decoded, or a cache that cannot be written.
+        DataError: for data that cannot be decoded, or a cache that cannot be written.
     """
     folder = cache_dir()
     if _whole(folder / identity):  # before the lock: the cache may be read-only
@@ -67,12 +67,12 @@ def ensure(identity: str, source: Callable[[], Source], where: str) -> None:
     except OSError as error:
         raise DataError(
             f"the decode cache {folder} cannot be written ({error.strerror or error}); "
-            "set GMSEARCH_CACHE to a folder with space and rights"
+            "set GMSEARCH_CACHE to a writable folder with free space"
         ) from error
 
 
 def open_decoded(identity: str) -> Decoded:
-    """Map a data set that `ensure` has found or made."""
+    """Map a data set that `ensure` has decoded."""
     folder = cache_dir() / identity
     meta = _meta(folder)
     return Decoded(
@@ -89,7 +89,7 @@ def _meta(folder: Path) -> dict[str, Any]:
 
 
 def _whole(folder: Path) -> bool:
-    """Tell whether a data set is there and its files have the bytes that were written."""
+    """Return whether a data set is in the cache with the bytes that were written."""
     try:
         written = _meta(folder)["files"]
         return all(file_digest(folder / f"{name}.npy") == written[name] for name in _FILES)
@@ -115,7 +115,7 @@ def _build(folder: Path, identity: str, source: Source, where: str) -> None:
             )
         mean, std = _moments(train)
         if min(std) == 0:
-            raise DataError(f"{where}: a channel is the same in all training images; add others")
+            raise DataError(f"{where}: a channel is constant over all training images; add others")
         meta = {
             "classes": source.classes,
             "mean": mean,
@@ -129,7 +129,7 @@ def _build(folder: Path, identity: str, source: Source, where: str) -> None:
 
 
 def _write(stem: Path, split: Split, places: np.ndarray) -> np.ndarray:
-    """Write images and labels of one split, each at its place; return the images' map."""
+    """Write images and labels of one split in their order; return the mapped images."""
     images: np.memmap | None = None
     start = 0
     for chunk in split.chunks():
@@ -141,7 +141,9 @@ def _write(stem: Path, split: Split, places: np.ndarray) -> np.ndarray:
         images[places[start : start + len(chunk)]] = chunk
         start += len(chunk)
     if images is None or start != len(places):
-        raise DataError(f"{start} images for {len(places)} labels: the files changed meanwhile")
+        raise DataError(
+            f"{start} images for {len(places)} labels: the files changed while they were read"
+        )
     images.flush()
     labels = np.empty(len(places), dtype=np.int64)
     labels[places] = split.labels
@@ -150,7 +152,7 @@ def _write(stem: Path, split: Split, places: np.ndarray) -> np.ndarray:
 
 
 def _reserve(path: Path) -> None:
-    """Take the disk space of a mapped file now: a full disk is an error here, a crash later."""
+    """Reserve the disk space of a mapped file: a full disk is an error here, a crash later."""
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)

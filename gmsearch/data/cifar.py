@@ -31,10 +31,10 @@ _CHUNK = 512
 
 
 def identity(spec: Cifar10 | Cifar100) -> str:
-    """Return the digest of the files' bytes, the resolution and the decoder's version.
+    """Return a digest of the files' bytes, the resolution and the decoder's version.
 
     Raises:
-        DataError: Where the files are neither there nor can be downloaded.
+        DataError: where the files are missing and cannot be downloaded.
     """
     folder = _root(spec) / _FOLDERS[spec.name]
     files = [file_digest(path) for path in sorted(folder.iterdir()) if path.is_file()]
@@ -42,7 +42,7 @@ def identity(spec: Cifar10 | Cifar100) -> str:
 
 
 def source(spec: Cifar10 | Cifar100) -> Source:
-    """Read the files; raises DataError where they are not the published ones."""
+    """Read the files; raises DataError if they are not the published ones."""
     train, evaluation = (_open(spec, _root(spec), train=train) for train in (True, False))
     return Source(
         classes=tuple(train.classes),
@@ -52,7 +52,7 @@ def source(spec: Cifar10 | Cifar100) -> Source:
 
 
 def _root(spec: Cifar10 | Cifar100) -> Path:
-    """Return the folder that holds torchvision's folder, downloaded if need be."""
+    """Return the folder that contains torchvision's folder; download it if it is missing."""
     if (Path(spec.root) / _FOLDERS[spec.name]).is_dir():
         return Path(spec.root)
     downloads = cache_dir() / "downloads"
@@ -68,7 +68,7 @@ def _download(spec: Cifar10 | Cifar100, folder: Path) -> None:
             _dataset(spec.name)(folder, download=True)
     except (OSError, RuntimeError) as error:
         raise DataError(
-            f"{spec.root} holds no {_FOLDERS[spec.name]}, and it cannot be downloaded into "
+            f"{spec.root} has no {_FOLDERS[spec.name]}, and it cannot be downloaded into "
             f"{folder} ({error}); unpack {_dataset(spec.name).filename} in the root by hand"
         ) from error
 
@@ -79,7 +79,7 @@ def _open(spec: Cifar10 | Cifar100, root: Path, *, train: bool) -> CIFAR10:
     except (OSError, RuntimeError) as error:
         raise DataError(
             f"{root / _FOLDERS[spec.name]} does not hold the published files ({error}); "
-            "remove it, and it is downloaded again"
+            "remove it to download it again"
         ) from error
 
 

@@ -29,7 +29,7 @@ class ImageSet:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Dataset:
-    """One data set with its three splits; train and holdout are parts of the training split."""
+    """A data set with its three splits; train and holdout are parts of the training split."""
 
     train: ImageSet | ImageStream
     holdout: ImageSet | ImageStream
@@ -42,9 +42,9 @@ class Dataset:
     identity: str
     """Digest of all that determines the pixels; independent of the holdout's share."""
     identity_of: Literal["parameters", "bytes", "paths and sizes"]
-    """What the identity is a digest of: a generator's parameters, or what of the files."""
+    """What the identity is a digest of."""
     resolution: int
-    """Height and width in pixels."""
+    """Height and width of the images in pixels."""
     chance: float
     """Share of the most frequent class of the evaluation split."""
 

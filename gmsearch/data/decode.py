@@ -1,4 +1,4 @@
-"""Encoded images to uint8 RGB arrays of one size.
+"""Decoding of images to uint8 RGB arrays of one size.
 
 Grey images become three equal channels, 16-bit grey is scaled to 8 bits, CMYK is converted
 without a colour profile, palettes are looked up, alpha is dropped, the first frame of an animation
@@ -20,7 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from gmsearch.errors import DataError
 
 DECODE_VERSION = 1
-"""Raised when the same bytes give other pixels; part of the data's identity."""
+"""Increased when the same bytes give different pixels; part of the data's identity."""
 
 _CHUNK = 512
 
@@ -29,14 +29,14 @@ def decoded(encoded: Iterable[tuple[str, bytes]], resolution: int | None) -> Ite
     """Decode images on all processors of this process, in order.
 
     Args:
-        encoded: Name and bytes of every image; names are for messages.
-        resolution: Side to resize and crop to; none demands squares of one size.
+        encoded: name and bytes of every image; names are for messages.
+        resolution: side to resize and crop to; None requires squares of one size.
 
     Yields:
         uint8 arrays (n, S, S, 3).
 
     Raises:
-        DataError: Naming the first image that is damaged or of a size that does not fit.
+        DataError: for the first image that is damaged or of another size, naming it.
     """
     first: tuple[str, int] | None = None
     remaining = iter(encoded)
@@ -66,16 +66,16 @@ def rgb(name: str, data: bytes) -> Image.Image:
             return _rgb(image)
     except UnidentifiedImageError as error:
         raise DataError(
-            f"{name} cannot be decoded (of no known format); replace or remove it"
+            f"{name} cannot be decoded (unknown format); replace or remove it"
         ) from error
-    except Exception as error:  # Pillow's decoders raise nearly every kind on damaged bytes
+    except Exception as error:  # Pillow's decoders raise nearly every exception on damaged bytes
         raise DataError(f"{name} cannot be decoded ({error}); replace or remove it") from error
 
 
 def fit(name: str, image: Image.Image, resolution: int | None) -> Image.Image:
     """Resize the shorter side to `resolution` (antialiased bicubic), crop the centre.
 
-    Smaller images are refused: enlarged, their high bands would be empty.
+    Smaller images are refused: enlarging them would leave their high bands empty.
     """
     width, height = image.size
     if resolution is None:
@@ -111,7 +111,7 @@ def _rgb(image: Image.Image) -> Image.Image:
 
 
 def thread_pool() -> ThreadPoolExecutor:
-    """Return a thread for every processor this process may use; decoding releases the GIL."""
+    """Return a pool with a thread per available CPU; decoding releases the GIL."""
     if hasattr(os, "sched_getaffinity"):
         return ThreadPoolExecutor(len(os.sched_getaffinity(0)))
     return ThreadPoolExecutor(os.cpu_count())

@@ -30,19 +30,19 @@ ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".ti
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Image:
-    """Where the bytes of one image lie."""
+    """Location of the bytes of one image."""
 
     class_name: str
     name: str
     path: str
     size: int
-    """Bytes to read."""
+    """Number of bytes."""
     offset: int | None = None
-    """Of a file in a tar: where it begins."""
+    """Position in the tar; None for a file of its own."""
 
     @property
     def shown(self) -> str:
-        """The name for messages."""
+        """Name for messages."""
         return self.path if self.offset is None else f"{self.path}:{self.class_name}/{self.name}"
 
     def read(self) -> bytes:
@@ -54,12 +54,12 @@ class _Image:
                 return file.read(self.size)
         except OSError as error:
             raise DataError(
-                f"{self.shown} cannot be read ({error.strerror}); check its rights"
+                f"{self.shown} cannot be read ({error.strerror}); check its permissions"
             ) from error
 
 
 class _Files:
-    """The images of one split, by number; as arrays, since processes hand it to each other."""
+    """Images of one split by index; kept as arrays, which are cheap to pass between processes."""
 
     def __init__(
         self, images: Sequence[_Image], labels: np.ndarray, classes: Sequence[str]
@@ -83,7 +83,7 @@ class _Files:
 
 
 def listed(spec: FolderImages) -> Listed:
-    """List the images without reading one; raises DataError as `source`."""
+    """List the images without reading any; raises DataError as `source`."""
     train, evaluation = _images(spec)
     classes = _classes(spec.root, train, evaluation)
     files = hashlib.sha256()
@@ -105,7 +105,7 @@ def _listing(images: Sequence[_Image], classes: tuple[str, ...]) -> Listing:
 
 
 def identity(spec: FolderImages) -> str:
-    """Return the digest of classes, names and bytes of all images, resolution and decoder."""
+    """Return a digest of classes, names and bytes of all images, resolution and decoder."""
     with thread_pool() as pool:
         splits = [
             [
@@ -204,7 +204,7 @@ def _in_folder(folder: Path) -> list[_Image]:
             images += [_Image(one.name, f.name, f.path, f.stat().st_size) for f in files]
     except OSError as error:
         raise DataError(
-            f"{error.filename} cannot be read ({error.strerror}); check its rights"
+            f"{error.filename} cannot be read ({error.strerror}); check its permissions"
         ) from error
     if not images:
         raise DataError(f"{folder} holds no class folders; sort the images into one per class")

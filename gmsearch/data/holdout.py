@@ -1,7 +1,7 @@
-"""The part of the training split that selection sees: stratified, fixed by the data's identity.
+"""Holdout: the part of the training split that selection sees.
 
-The cache keeps the training split in an order in which every holdout, whatever its share, is a
-prefix. So the holdout and the rest are views of one memory map.
+It is stratified and fixed by the data's identity. The cache orders the training split so that a
+holdout of any share is a prefix, and the holdout and the rest are views of one memory map.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from gmsearch.errors import DataError
 
 
 def positions(labels: np.ndarray, identity: str) -> np.ndarray:
-    """Return the place of every image in the cache's order: (N,), a permutation.
+    """Return the position of every image in the cache's order: int64 (N,), a permutation.
 
-    Within a class the images are shuffled, and the i-th of n stands at the fraction i/n. The
-    order is by that fraction; where it is equal, by class.
+    Within a class the images are shuffled, and the i-th of n gets the fraction i/n. Images are
+    ordered by that fraction, then by class.
     """
     rng = np.random.default_rng(int(identity, 16))
     fraction = np.empty(len(labels))
@@ -27,7 +27,7 @@ def positions(labels: np.ndarray, identity: str) -> np.ndarray:
 
 
 def size(labels: np.ndarray, share: float) -> int:
-    """Return how many images are held out: of every class the share, rounded up.
+    """Return the number of images held out: the share of every class, rounded up.
 
     Raises:
         DataError: where a class would lose its last image.

@@ -1,9 +1,9 @@
-"""Batches of streamed images: timm's transforms, decoded ahead by processes of their own.
+"""Batches of streamed images: timm's transforms, decoded ahead by worker processes.
 
-What an image becomes depends on (seed, epoch, image) alone, not on the number of processes: every
-image is augmented under a seed of its own, and the order is drawn here. timm's own loader takes
-neither an order nor a seed per image, so that torch's is used as timm uses it, without timm's
-normalisation and random erasing, which the device does.
+An augmented image depends only on (seed, epoch, image), not on the number of processes: every
+image has its own seed, and the order is drawn here. timm's loader accepts neither an order nor a
+seed per image, so torch's is used as timm uses it, without timm's normalisation and random
+erasing, which run on the device.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ from gmsearch.seeds import derive_wide_seed
 
 Transform = Callable[[Image.Image], Any]
 _Key = tuple[int, int]
-"""The number of an image in its listing, and the seed of its augmentation."""
+"""Index of an image in its listing, and the seed of its augmentation."""
 
 
 class StreamedBatches:
-    """Augmented, normalised, channels_last training batches of one stream, on the device."""
+    """Augmented, normalised, channels_last training batches of a stream, on the device."""
 
     def __init__(
         self, images: ImageStream, recipe: Recipe, *, device: torch.device | str, workers: int
     ) -> None:
-        """Take the training split.
+        """Set up the training split.
 
         Args:
-            images: At least one.
-            recipe: Batch size and augmentation; what is done to whole batches is left to others.
-            device: Where the batches go.
-            workers: Processes that decode ahead; 0 for decoding in this one.
+            images: at least one image.
+            recipe: batch size and augmentation of single images; whole batches are not augmented.
+            device: the device of the batches.
+            workers: processes that decode ahead; 0 to decode in this process.
         """
         spec = images.preprocessing
         self._images = images
@@ -58,18 +58,18 @@ class StreamedBatches:
         # One multiplication and one addition per pixel: (x / 255 - mean) / std.
         self._scale = 1 / (255 * std)
         self._shift = -mean / std
-        # A last short batch would give batch norm other statistics than all the rest.
+        # A short last batch would give batch norm different statistics.
         self._batch_size = min(recipe.batch_size, len(images))
 
     def __len__(self) -> int:
-        """Return the number of batches of an epoch; what does not fill one is left out."""
+        """Return the number of full batches of an epoch; remaining images are left out."""
         return len(self._images) // self._batch_size
 
     def epoch(self, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield float32 (B, C, H, W) and int64 (B,); the same for the same seed and epoch.
 
         Raises:
-            DataError: For an image that cannot be decoded, naming it.
+            DataError: for an image that cannot be decoded, naming it.
         """
         rng = np.random.default_rng(derive_wide_seed(seed, "stream", epoch))
         rows = self._images.shuffled(rng)[: len(self) * self._batch_size]
@@ -95,16 +95,16 @@ def evaluation_batches(
     batch_size: int = 250,
     rows: np.ndarray | None = None,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield uint8 (B, H, W, C) and int64 (B,) in the order of the files, cropped as for a test.
+    """Yield uint8 (B, H, W, C) and int64 (B,) in the order of the files, with the evaluation crop.
 
     Args:
-        images: The split.
-        workers: Processes that decode ahead; 0 for decoding in this one.
-        batch_size: Images of a batch; the last may be short.
-        rows: The numbers, within the split, of the images that are wanted; all where it is None.
+        images: the split.
+        workers: processes that decode ahead; 0 to decode in this process.
+        batch_size: images per batch; the last may be short.
+        rows: indices of the wanted images within the split; None for all.
 
     Raises:
-        DataError: For an image that cannot be decoded, naming it.
+        DataError: for an image that cannot be decoded, naming it.
     """
     wanted = images.rows if rows is None else images.rows[rows]
     batches = _batched([(row, 0) for row in wanted.tolist()], batch_size)
@@ -113,9 +113,9 @@ def evaluation_batches(
 
 
 def evaluation_transform(spec: Preprocessing) -> Transform:
-    """Return timm's: resize the shorter side (bicubic) to resolution / crop_pct, crop the centre.
+    """Return timm's transform: resize the shorter side to resolution / crop_pct, crop the centre.
 
-    Smaller images are enlarged, which images in memory never are.
+    The resize is bicubic. Smaller images are enlarged, unlike those in memory.
     """
     return _without_tensor(
         create_transform(
@@ -129,11 +129,10 @@ def evaluation_transform(spec: Preprocessing) -> Transform:
 
 
 def training_transform(recipe: Recipe, spec: Preprocessing) -> Transform:
-    """Return what the recipe asks to be done to single images, flips included.
+    """Return the recipe's augmentation of single images, flips included.
 
-    `random_resized_crop` is timm's, with bilinear or bicubic at random; all others start from the
-    evaluation's crop. `auto_augment` and `color_jitter` follow, of which timm leaves out the
-    latter where the former is given.
+    `random_resized_crop` is timm's, bilinear or bicubic at random; all others start from the
+    evaluation crop. `auto_augment` or else `color_jitter` follows.
     """
     crop, after, _ = create_transform(
         spec.resolution,
@@ -160,7 +159,7 @@ def training_transform(recipe: Recipe, spec: Preprocessing) -> Transform:
 
 
 def _without_tensor(transform: Compose) -> Transform:
-    """Leave out the last step, which would lay out the channels one after the other."""
+    """Return the transform without its last step, which would make the image channels-first."""
     shortened: Transform = Compose(transform.transforms[:-1])
     return shortened
 
@@ -177,14 +176,14 @@ def _decoded(
     workers: int,
     pinned: bool,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield uint8 (B, H, W, C) and int64 (B,); the processes end with this generator."""
+    """Yield uint8 (B, H, W, C) and int64 (B,); the workers end with this generator."""
     loader = DataLoader(
         _Images(listing, transform),
         batch_sampler=batches,
         collate_fn=_collate,
         num_workers=workers,
         pin_memory=pinned,
-        generator=torch.Generator(),  # not the global one, which belongs to the network
+        generator=torch.Generator(),  # not the global one, which the network uses
         multiprocessing_context=_forkserver() if workers else None,
         worker_init_fn=_exit_with_parent,
     )
@@ -197,7 +196,7 @@ def _decoded(
                 raise decoded
             yield decoded
     finally:
-        del iterator  # which a traceback would keep, and its processes with it
+        del iterator  # a traceback would keep it, and its processes
 
 
 def _next(iterator: Iterator[Any]) -> Any:
@@ -206,8 +205,8 @@ def _next(iterator: Iterator[Any]) -> Any:
     except (RuntimeError, ConnectionError, FileNotFoundError, EOFError) as error:
         if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
             raise
-        # Most often for want of memory; not the candidate's fault.
-        raise ChildProcessError(f"a process that decodes images ended ({error})") from error
+        # Mostly out of memory; not the candidate's fault.
+        raise ChildProcessError(f"a worker process that decodes images ended ({error})") from error
 
 
 class _Images(torch.utils.data.Dataset[Any]):
@@ -219,9 +218,9 @@ class _Images(torch.utils.data.Dataset[Any]):
         self._transform = transform
 
     def __getitem__(self, key: _Key) -> tuple[np.ndarray, int] | DataError:
-        """Return uint8 (H, W, C) and the label, or what is wrong with the image.
+        """Return uint8 (H, W, C) and the label, or the error of the image.
 
-        Raised in another process, an error would come back wrapped in a traceback.
+        An error raised in a worker would arrive wrapped in a traceback.
         """
         row, seed = key
         try:
@@ -244,7 +243,7 @@ def _collate(samples: list[tuple[np.ndarray, int] | DataError]) -> Any:
 
 @contextlib.contextmanager
 def _preserved_rng_state() -> Iterator[None]:
-    """Put the global generators back, so that decoding here or elsewhere makes no difference."""
+    """Restore the global generators, so that decoding in this process changes nothing."""
     python, torch_ = random.getstate(), torch.get_rng_state()
     numpy = np.random.get_state()  # noqa: NPY002 - timm's transforms draw from it
     try:
@@ -256,9 +255,9 @@ def _preserved_rng_state() -> Iterator[None]:
 
 
 def _exit_with_parent(_worker: int) -> None:
-    """End this process when the one it decodes for ends, however that is.
+    """End this worker when the trial that it decodes for ends in any way.
 
-    torch watches the parent, which is the server here, and the server waits for its children.
+    torch watches the parent, which is the fork server here, and that waits for its children.
     """
     threading.Thread(
         target=_await_end, args=(multiprocessing.parent_process(),), daemon=True
@@ -271,9 +270,9 @@ def _await_end(trial: Any) -> None:
 
 
 def _forkserver() -> Any:
-    """Return what starts processes: copies of a server that has loaded this, and no thread.
+    """Return a context that forks workers from a server with this module loaded and no threads.
 
-    A plain fork would copy whatever locks the threads of torch, Ray or CUDA hold.
+    A plain fork would copy the locks that threads of torch, Ray or CUDA hold.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", __name__])

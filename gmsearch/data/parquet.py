@@ -36,13 +36,13 @@ _ROWS = 512
 
 
 def identity(spec: ParquetImages) -> str:
-    """Return the digest of the files' bytes, the resolution and the decoder's version."""
+    """Return a digest of the files' bytes, the resolution and the decoder's version."""
     splits = [[file_digest(path) for path in paths] for paths in _files(spec)]
     return digest({"parquet": splits, "resolution": spec.resolution, "version": DECODE_VERSION})
 
 
 def source(spec: ParquetImages) -> Source:
-    """Read labels and class names; raises DataError for files that are not of this form."""
+    """Read labels and class names; raises DataError for files of another form."""
     train, evaluation = _files(spec)
     labels = [_labels(paths) for paths in (train, evaluation)]
     return Source(
@@ -53,7 +53,7 @@ def source(spec: ParquetImages) -> Source:
 
 
 def listed(spec: ParquetImages) -> Listed:
-    """Read labels and class names, but no image; raises DataError as `source`."""
+    """Read labels and class names but no images; raises DataError as `source`."""
     splits = _files(spec)
     train, evaluation = (_listing(paths) for paths in splits)
     sizes = [[[path.name, path.stat().st_size] for path in paths] for paths in splits]
@@ -101,7 +101,7 @@ def _split_files(root: Path, split: str) -> list[Path]:
             if announced is not None and int(announced[1]) != len(shards):
                 raise DataError(
                     f"{folder} holds {len(shards)} of {int(announced[1])} shards of the {split} "
-                    "split; fetch the others"
+                    "split; download the others"
                 )
             return shards
     return []
@@ -145,7 +145,7 @@ def _read_labels(path: Path) -> pa.ChunkedArray:
 
 
 def _classes(path: Path, labels: np.ndarray) -> tuple[str, ...]:
-    """Return the names of the header, else numbers up to the largest label."""
+    """Return the class names of the header, or else numbers up to the largest label."""
     names = _class_names(path)
     if names is None:
         names = tuple(str(label) for label in range(int(labels.max(initial=-1)) + 1))

@@ -1,4 +1,4 @@
-"""Single images of Parquet files, of which only whole row groups can be read."""
+"""Random access to the images of Parquet files, which are read by whole row groups."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from gmsearch.errors import DataError
 
 
 class Rows:
-    """The images of one split, by number; row groups that were read last are kept."""
+    """Images of one split by index; the row groups read last are kept in memory."""
 
     def __init__(self, paths: Sequence[Path], rows: Sequence[Sequence[int]]) -> None:
-        """Take the files and the number of rows of each of their row groups."""
+        """Keep the files and the number of rows of each row group."""
         self._paths = paths
         self._rows = rows
         self._places = [(file, group) for file, n in enumerate(rows) for group in range(len(n))]
@@ -32,7 +32,7 @@ class Rows:
         self._kept: OrderedDict[int, Any] = OrderedDict()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Cross to another process without the row groups that are kept."""
+        """Pickle without the row groups in memory."""
         return Rows, (self._paths, self._rows)
 
     def __call__(self, index: int) -> Image.Image:

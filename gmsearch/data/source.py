@@ -1,4 +1,4 @@
-"""What every format of data hands on, and the checks that all of them share."""
+"""Types that every data format returns, and the checks they share."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from PIL import Image
 from gmsearch.errors import DataError
 
 EVALUATION_NAMES = ("val", "validation", "test")
-"""Names of the evaluation split, the first that is there counts."""
+"""Names of the evaluation split; the first that exists is used."""
 
 TOGETHER_BYTES = 2**28
-"""How much of the blocks of a `Listing` are shuffled together, and kept by every process."""
+"""Bytes of the blocks of a `Listing` that are shuffled together and kept in memory."""
 
 REMEDY = "set data.root, --data-root or GMSEARCH_DATA"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Split:
-    """Labels (N,) from 0, and the images they belong to, made when they are asked for."""
+    """Labels (N,) from 0 and their images, which are decoded when iterated over."""
 
     labels: np.ndarray
     chunks: Callable[[], Iterator[np.ndarray]]
@@ -32,7 +32,7 @@ class Split:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Source:
-    """A data set that is known, but not yet decoded."""
+    """A data set whose labels are known but whose images are not yet decoded."""
 
     classes: tuple[str, ...]
     train: Split
@@ -41,31 +41,31 @@ class Source:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Listing:
-    """One split whose images are decoded one at a time, when they are asked for."""
+    """One split whose images are decoded one by one on request."""
 
     labels: np.ndarray
     """int64 (N,) from 0, in the order of the files."""
     image: Callable[[int], Image.Image]
-    """The i-th image as RGB, of any size; raises DataError naming it. Crosses processes."""
+    """Returns the i-th image as RGB, of any size; raises DataError naming it; can be pickled."""
     block: np.ndarray | None = None
-    """int64 (N,): which images are read from disk together, where single ones cannot be."""
+    """int64 (N,): block of every image, where only whole blocks can be read from disk."""
     block_bytes: np.ndarray | None = None
-    """int64: how much memory each block takes."""
+    """int64: memory of each block in bytes."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Listed:
-    """A data set whose files are known, but not read."""
+    """A data set whose files are listed but not read."""
 
     classes: tuple[str, ...]
     train: Listing
     evaluation: Listing
     files: str
-    """Digest of the names and sizes of the files."""
+    """Digest of names and sizes of the files."""
 
 
 def root_folder(root: str) -> Path:
-    """Return the folder of a data set; raises DataError where there is none or nothing in it."""
+    """Return the folder of a data set; raises DataError if it is missing or empty."""
     path = Path(root)
     try:
         if not path.exists():
@@ -80,16 +80,18 @@ def root_folder(root: str) -> Path:
 
 
 def file_digest(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes; raises DataError where it cannot be read."""
+    """Return the SHA-256 of a file's bytes; raises DataError if it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); check its rights") from error
+        raise DataError(
+            f"{path} cannot be read ({error.strerror}); check its permissions"
+        ) from error
 
 
 def check_labels(source: Source | Listed, where: str) -> None:
-    """Raise DataError unless there are images of at least two classes, all of them trained on."""
+    """Raise DataError unless there are at least two classes, each with a training image."""
     n = len(source.classes)
     for name, split in (("training", source.train), ("evaluation", source.evaluation)):
         if len(split.labels) == 0:

@@ -1,6 +1,6 @@
-"""The generated data set `spectral`, whose class lies partly in low, partly in high frequencies.
+"""Generated data set `spectral`: the class is carried partly by low, partly by high frequencies.
 
-A positive control for band metrics: what a perfect classifier scores in each band is known
+A positive control for band metrics: the score of a perfect classifier in each band is known
 (`ceilings`). It is synthetic; its numbers say something about bands, nothing about photographs.
 
 An image of side R is a 1/f background (amplitude falling with the radius, phases random) plus two
@@ -28,16 +28,16 @@ from gmsearch.experiment import Spectral
 from gmsearch.plain import digest, plain
 
 GENERATOR_VERSION = 1
-"""Raised when the same parameters give other pixels; part of the data's identity."""
+"""Increased when the same parameters give different pixels; part of the data's identity."""
 
 RELIABILITY = 0.75
-"""Probability that the more reliable of the two cues is there."""
+"""Probability that the more reliable of the two cues is present."""
 SHAPE_STRENGTH = 2.4
 TEXTURE_STRENGTH = 9.0
 """Smallest amplitude of a cue's wave over the background's at the same bin. Above 2, presence can
 be read from the bin with certainty: background and cue may cancel, but not to the background."""
 STRENGTH_SPREAD = 1.5
-"""Largest over smallest strength."""
+"""Ratio of the largest to the smallest strength."""
 
 _CHUNK = 512
 _WAVES_PER_SHAPE = 3
@@ -54,21 +54,21 @@ class Ceilings:
 
     raw: float
     low: float
-    """Given only the bins nearer than the radius."""
+    """Accuracy given only the bins within the radius."""
     high: float
-    """Given only the others."""
+    """Accuracy given only the other bins."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Cues:
-    """What the classes look like: per class the bins of its shape and of its texture."""
+    """Patterns of the classes: the bins of each class's shape and texture."""
 
     shapes: tuple[tuple[Bin, ...], ...]
     textures: tuple[tuple[Bin, ...], ...]
 
 
 def identity(spec: Spectral) -> str:
-    """Return the digest of all that determines the pixels."""
+    """Return a digest of everything that determines the pixels."""
     _require_bins(spec)
     tree = plain(spec)
     del tree["holdout"]
@@ -87,17 +87,17 @@ def _require_bins(spec: Spectral) -> None:
 
 
 def most_classes(resolution: int) -> int:
-    """Return how many classes can be told apart at a resolution."""
+    """Return the number of classes that can be distinguished at a resolution."""
     shapes = math.comb(len(_bins(resolution, 0, resolution / 8)), _WAVES_PER_SHAPE)
     return min(shapes, len(_bins(resolution, resolution / 4, 3 * resolution / 8)))
 
 
 def reliabilities(high_share: float) -> tuple[float, float]:
-    """Return the probabilities that shape and texture are there.
+    """Return the probabilities that shape and texture are present.
 
-    A cue there with probability p tells p log2(classes) bits of the class, so the texture's share
-    of the information is its probability over the sum of both. The more reliable one has
-    `RELIABILITY`.
+    A cue present with probability p carries p log2(classes) bits about the class, so the texture's
+    share of the information is its probability over the sum of both. The more reliable cue has
+    probability `RELIABILITY`.
     """
     odds = np.array([1 - high_share, high_share])
     shape, texture = RELIABILITY * odds / odds.max()
@@ -105,15 +105,16 @@ def reliabilities(high_share: float) -> tuple[float, float]:
 
 
 def ceilings(spec: Spectral, radius: float) -> Ceilings:
-    """Return what a perfect classifier scores on raw, low-pass and high-pass images.
+    """Return the scores of a perfect classifier on raw, low-pass and high-pass images.
 
-    It sees of a cue the bins that the band holds, and answers the likeliest class. Seeing is
-    certain, also after rounding to uint8, as long as the band holds enough background to tell a
-    cue from contrast: everywhere but in low bands of a radius below R/8, where `low` is a bound.
+    It sees the bins of a cue that lie in the band, and predicts the likeliest class. A visible cue
+    is detected with certainty, also after rounding to uint8, if the band has enough background to
+    distinguish a cue from contrast: everywhere but in low bands of a radius below R/8, where `low`
+    is an upper bound.
 
     Args:
-        spec: The data set.
-        radius: Of the split, in bins; low keeps d < radius.
+        spec: the data set.
+        radius: radius of the split, in bins; low keeps d < radius.
     """
     _require_bins(spec)
     return Ceilings(
@@ -124,7 +125,7 @@ def ceilings(spec: Spectral, radius: float) -> Ceilings:
 
 
 def _ceiling(spec: Spectral, start: float, stop: float) -> float:
-    """Sum, over all that can be seen, the probability of the class most likely to show it."""
+    """Return the sum over all observations of the probability of the likeliest class."""
     known = cues(spec.resolution, spec.classes)
     shape, texture = reliabilities(spec.high_share)
     views: dict[tuple[frozenset[Bin], ...], list[float]] = {}
@@ -143,7 +144,7 @@ def _ceiling(spec: Spectral, start: float, stop: float) -> float:
 
 @functools.lru_cache(maxsize=8)
 def cues(resolution: int, classes: int) -> Cues:
-    """Return the bins of every class, spread as far apart as a greedy choice gets them."""
+    """Return the bins of every class, spread apart by a greedy choice."""
     low = _bins(resolution, 0, resolution / 8)
     shapes = list(itertools.combinations(low, _WAVES_PER_SHAPE))
     members = np.array([[b in shape for b in low] for shape in shapes], dtype=np.int64)
@@ -160,7 +161,7 @@ def _bins(resolution: int, low: float, high: float) -> list[Bin]:
 
 
 def _spread(points: np.ndarray, n: int) -> list[int]:
-    """Choose n rows, each as far as possible from those before (integers, so exact)."""
+    """Choose n rows, each as far as possible from the previous ones (exact integers)."""
     chosen = [0]
     nearest = ((points - points[0]) ** 2).sum(axis=1)
     while len(chosen) < n:
@@ -170,7 +171,7 @@ def _spread(points: np.ndarray, n: int) -> list[int]:
 
 
 def source(spec: Spectral) -> Source:
-    """Return the data set, its images made when they are asked for."""
+    """Return the data set; its images are generated when iterated over."""
     _require_bins(spec)
     names = tuple(f"class {c}" for c in range(spec.classes))
     train, evaluation = (
@@ -187,7 +188,7 @@ def _chunks(spec: Spectral, split: int, n: int) -> Iterator[np.ndarray]:
 
 
 def _images(spec: Spectral, labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Make one image per label: uint8 (n, R, R, 3)."""
+    """Return one image per label: uint8 (n, R, R, 3)."""
     size, n = spec.resolution, len(labels)
     known = cues(size, spec.classes)
     pattern = _background(rng, n, size)  # (n, 3, R, R)
@@ -212,7 +213,7 @@ def _images(spec: Spectral, labels: np.ndarray, rng: np.random.Generator) -> np.
 
 
 def _background(rng: np.random.Generator, n: int, size: int) -> np.ndarray:
-    """Return noise whose DFT has amplitude exactly 1/d at distance d, 0 at d = 0, per pixel."""
+    """Return noise whose DFT has amplitude 1/d at distance d and 0 at d = 0, per pixel."""
     spectrum = np.fft.rfft2(rng.standard_normal((n, 3, size, size)))
     distance = np.hypot(np.fft.fftfreq(size, 1 / size)[:, None], np.fft.rfftfreq(size, 1 / size))
     distance[0, 0] = np.inf
@@ -224,7 +225,7 @@ def _background(rng: np.random.Generator, n: int, size: int) -> np.ndarray:
 def _waves(
     bins: Sequence[Sequence[Bin]], labels: np.ndarray, place: np.ndarray, size: int
 ) -> np.ndarray:
-    """Return per image the waves of its class, in phase at `place`: (n, R, R).
+    """Return the waves of each image's class, in phase at `place`: (n, R, R).
 
     Each wave has amplitude 1/d in each of its bins, like the background.
     """

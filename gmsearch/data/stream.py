@@ -1,6 +1,6 @@
-"""Image sets too large to be decoded once: files are listed now, images decoded when asked for.
+"""Image sets too large for memory: files are listed first, images decoded on request.
 
-The identity of such a set is that of its files' names and sizes, not of their bytes. Holdout,
+The identity of such a set is a digest of its files' names and sizes, not of their bytes. Holdout,
 classes and chance come from the labels, which are known without decoding.
 """
 
@@ -22,12 +22,12 @@ _NOT_PIXELS = ("name", "root", "holdout", "stream")
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ImageStream:
-    """Labelled images of one split that are decoded anew whenever they are asked for."""
+    """Labelled images of one split that are decoded whenever they are requested."""
 
     preprocessing: Preprocessing
     listing: Listing
     rows: np.ndarray
-    """int64 (N,): which images of the listing these are, in the order of the files."""
+    """int64 (N,): indices of these images in the listing, in the order of the files."""
 
     @property
     def labels(self) -> np.ndarray:
@@ -57,7 +57,7 @@ class ImageStream:
 
 
 def _parts(sizes: np.ndarray, limit: int) -> list[int]:
-    """Number consecutive sizes; those of one number are within the limit together, or alone."""
+    """Return group numbers of consecutive sizes; a group is within the limit or has one item."""
     numbers, number, total = [], 0, 0
     for size in sizes.tolist():
         total += size

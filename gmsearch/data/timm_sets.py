@@ -1,8 +1,8 @@
-"""Whatever `timm.data.create_dataset` opens and can be read in any order, as streams.
+"""Data sets that `timm.data.create_dataset` opens and that can be read in any order, as streams.
 
 Folders and Hugging Face data sets are read by timm's readers, torchvision's by its own classes.
-timm puts another image in place of one it cannot read; here the readers are asked directly, so
-that such an image is an error with its name.
+timm replaces an image that it cannot read by another one; here its readers are called directly,
+so that such an image is an error with its name.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from gmsearch.experiment import TimmImages
 
 
 def listed(spec: TimmImages) -> Listed:
-    """Open both splits; raises DataError where timm cannot, or where they do not go together."""
+    """Open both splits; raises DataError if timm cannot, or if their classes differ."""
     root = root_folder(spec.root)
     train, evaluation = (_open(spec, split) for split in spec.splits)
     names = [_class_names(dataset) for dataset in (train, evaluation)]
@@ -39,7 +39,7 @@ def listed(spec: TimmImages) -> Listed:
     if isinstance(train, ImageDataset) and files[0] == files[1]:
         raise DataError(
             f"{spec.root}: {' and '.join(spec.splits)} are the same images; "
-            "keep each in a folder of its name, or say other splits"
+            "keep each in a folder of its name, or name other splits"
         )
     listings = [_listing(spec, dataset) for dataset in (train, evaluation)]
     most = int(listings[0].labels.max(initial=-1))
@@ -54,7 +54,7 @@ def listed(spec: TimmImages) -> Listed:
 def _open(spec: TimmImages, split: str) -> Any:
     try:
         return create_dataset(spec.dataset, root=spec.root, split=split)
-    except Exception as error:  # readers of a dozen packages raise what they like
+    except Exception as error:  # readers of a dozen packages raise anything
         message = " ".join(str(error).split()) or type(error).__name__
         raise DataError(
             f"timm cannot open the split {split} of {spec.dataset} in {spec.root} ({message}); "
@@ -63,7 +63,7 @@ def _open(spec: TimmImages, split: str) -> Any:
 
 
 def _class_names(dataset: Any) -> tuple[str, ...] | None:
-    """Return the names by label; None where the data set has none."""
+    """Return the class names in the order of the labels; None if there are none."""
     holder = dataset.reader if isinstance(dataset, ImageDataset) else dataset
     known: dict[str, int] | None = getattr(holder, "class_to_idx", None)
     if not known:
@@ -74,7 +74,7 @@ def _class_names(dataset: Any) -> tuple[str, ...] | None:
 
 
 def _require_images(root: Path, classes: Collection[str]) -> None:
-    """Raise DataError for a class folder without an image, which timm leaves out."""
+    """Raise DataError for a class folder without images, which timm would skip."""
     for folder, inner, _ in os.walk(root):
         inner[:] = [name for name in inner if not name.startswith(".")]
         if not inner and Path(folder) != root and Path(folder).name not in classes:
@@ -93,7 +93,7 @@ def _listing(spec: TimmImages, dataset: Any) -> Listing:
 
 
 def _labels(dataset: Any) -> Sequence[int] | None:
-    """Return the labels, without decoding an image; None where there is no way."""
+    """Return the labels without decoding images; None if that is impossible."""
     if not isinstance(dataset, ImageDataset):
         for attribute in ("targets", "_labels"):
             if (labels := getattr(dataset, attribute, None)) is not None:
@@ -108,7 +108,7 @@ def _labels(dataset: Any) -> Sequence[int] | None:
 
 
 def _files(root: Path, dataset: Any) -> list[str]:
-    """Return names and sizes: of a folder's images, else of all files below the root."""
+    """Return names and sizes of a folder's images, or else of all files below the root."""
     samples = getattr(getattr(dataset, "reader", None), "samples", None)
     if isinstance(samples, list):
         return [_line(root, Path(path)) for path, _ in samples]
@@ -128,7 +128,7 @@ def _line(root: Path, path: Path) -> str:
 
 
 class _Read:
-    """Images of a data set with a reader of timm's, which gives their bytes."""
+    """Images of a data set with a timm reader, which returns their bytes."""
 
     def __init__(self, dataset: ImageDataset) -> None:
         self._reader = dataset.reader
@@ -139,12 +139,12 @@ class _Read:
             with self._reader[index][0] as file:
                 data = file.read()
         except OSError as error:
-            raise DataError(f"{name} cannot be read ({error}); check its rights") from error
+            raise DataError(f"{name} cannot be read ({error}); check its permissions") from error
         return rgb(name, data)
 
 
 class _Opened:
-    """Images of a data set of torchvision's, which come decoded."""
+    """Images of a torchvision data set, which are decoded already."""
 
     def __init__(self, dataset: Any) -> None:
         self._dataset = dataset
@@ -153,7 +153,7 @@ class _Opened:
         try:
             image: Image.Image = self._dataset[index][0]
             return image.convert("RGB")
-        except Exception as error:  # Pillow's decoders raise nearly every kind on damaged bytes
+        except Exception as error:  # Pillow's decoders raise nearly anything
             name = f"{type(self._dataset).__name__} image {index}"
             known = getattr(self._dataset, "samples", None)
             if known is not None:

@@ -1,8 +1,8 @@
-"""Training of one network, one epoch at a time; it does not evaluate.
+"""Training of one network, one epoch at a time, without evaluation.
 
 Order, augmentation, mixing and stochastic depth of an epoch depend on (seed, epoch) alone, so
-every arm of one seed sees the same data in the same order, and a training that continues from
-`Epoch.state` ends as one that was never interrupted: on a CPU to the bit.
+every arm of one seed sees the same data in the same order, and a training resumed from
+`Epoch.state` ends like an uninterrupted one; on a CPU, bit for bit.
 """
 
 from __future__ import annotations

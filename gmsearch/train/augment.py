@@ -1,4 +1,4 @@
-"""Crops and colours of whole batches, drawn per image."""
+"""Random crops and colour changes of whole batches, drawn per image."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 _RATIO = (3 / 4, 4 / 3)
-_ATTEMPTS = 10  # at a crop that lies within the image
+_ATTEMPTS = 10  # to draw a crop within the image
 _GRAY = (0.2989, 0.587, 0.114)  # ITU-R 601, as torchvision rounds it
 
 
@@ -37,16 +37,16 @@ def crops(n: int, size: int, scale: tuple[float, float], generator: torch.Genera
 
 
 def resized(images: Tensor, boxes: Tensor, flip: Tensor) -> Tensor:
-    """Return the crops of float (B, H, W, C) resized to its size, mirrored where `flip` says.
+    """Return crops of float (B, H, W, C), resized to its size and mirrored where `flip` is true.
 
-    Bilinear. A crop is never larger than the image, so that there is nothing to smooth before.
+    The resize is bilinear. A crop is never larger than the image, so no antialiasing is needed.
     """
     size = images.shape[1]
     middles = torch.arange(size, device=images.device) + 0.5
     top, left, height, width = boxes[:, :, None]
 
     def places(start: Tensor, length: Tensor) -> Tensor:
-        """Return where the output's pixels lie; a crop ends at its border."""
+        """Return the coordinates of the output's pixels; a crop ends at its border."""
         inside = (middles * (length / size) - 0.5).clamp(min=0).minimum(length - 1)
         return (2 * (start + inside) + 1) / size - 1
 
@@ -65,8 +65,8 @@ def jittered(images: Tensor, factors: Tensor, order: list[int]) -> Tensor:
 
     Args:
         images: pixel values in 0..1.
-        factors: (3, B), of brightness, contrast and saturation; 1 changes nothing.
-        order: which of the three comes first, second and third, for the whole batch.
+        factors: (3, B), for brightness, contrast and saturation; 1 changes nothing.
+        order: order in which the three are applied, for the whole batch.
     """
     gray = torch.tensor(_GRAY, device=images.device)
     for which in order:

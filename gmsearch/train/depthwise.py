@@ -15,13 +15,13 @@ from torch import Tensor
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
-_MOST_PIXELS = 64  # of a map whose every pair of pixels is multiplied
+_MOST_PIXELS = 64  # largest map for which all pairs of pixels are multiplied
 
 
 class FastDepthwise(TorchFunctionMode):
-    """While it is entered, depthwise convolutions of stride 1 that keep the size differentiate so.
+    """Replaces the gradient of depthwise convolutions of stride 1 that keep the size.
 
-    For float32 on a CPU, outside autocast. The forward pass is torch's own.
+    For float32 on a CPU, outside autocast. The forward pass remains torch's.
     """
 
     def __torch_function__(
@@ -31,7 +31,7 @@ class FastDepthwise(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Put our function in the place of torch's where it stands for the same."""
+        """Call our function instead of torch's where both compute the same."""
         if func is torch.conv2d and len(args) == 7 and not kwargs and _keeps_size(*args[1:]):
             return _Depthwise.apply(*args[:3])
         return func(*args, **(kwargs or {}))
@@ -72,10 +72,10 @@ def _convolved(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
 
 def weight_gradient(x: Tensor, grad: Tensor, weight: Tensor) -> Tensor:
-    """Return what (N, C, H, W) and the gradient behind it give for the weight (C, 1, k, l).
+    """Return the weight's gradient, (C, 1, k, l), from the input and the output's gradient.
 
-    On small maps the products of all pairs of pixels, summed over the images and then over the
-    pairs that one element of the kernel joins.
+    On small maps it is computed from products of all pairs of pixels, summed over the images and
+    then over the pairs that one element of the kernel connects.
     """
     n, channels, height, width = x.shape
     kernel = (weight.shape[2], weight.shape[3])
@@ -84,10 +84,10 @@ def weight_gradient(x: Tensor, grad: Tensor, weight: Tensor) -> Tensor:
         padding = [kernel[0] // 2, kernel[1] // 2]
         shape = ([1, 1], padding, [1, 1], False, [0, 0], channels)
         wanted = (False, True, False)
-        found = torch.ops.aten.convolution_backward(grad, x, weight, None, *shape, wanted)
-        weights: Tensor = found[1]
+        gradients = torch.ops.aten.convolution_backward(grad, x, weight, None, *shape, wanted)
+        weights: Tensor = gradients[1]
         return weights
-    # Of each channel a matrix without gaps; a product of others would copy them one by one.
+    # A contiguous matrix per channel; otherwise bmm would copy them one by one.
     before, behind = (
         t.permute(1, 0, 2, 3).reshape(channels, n, pixels).contiguous() for t in (x, grad)
     )
@@ -97,7 +97,7 @@ def weight_gradient(x: Tensor, grad: Tensor, weight: Tensor) -> Tensor:
 
 @functools.lru_cache(maxsize=64)
 def _joined(height: int, width: int, kernel: tuple[int, int]) -> Tensor:
-    """Return float32 (pairs of pixels, k * l): 1 where an element of the kernel joins the pair."""
+    """Return float32 (pairs of pixels, k * l): 1 where a kernel element connects the pair."""
     rows, columns = torch.arange(height), torch.arange(width)
     down = rows[:, None] - rows[None] + kernel[0] // 2  # (input row, output row)
     along = columns[:, None] - columns[None] + kernel[1] // 2

@@ -1,4 +1,4 @@
-"""Batches of images that live in memory: uint8 on the device, augmented there in whole batches."""
+"""Batches of images in memory: uint8 on the device, augmented there in whole batches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gmsearch.train.augment import crops, jittered, resized
 
 
 class InMemory:
-    """Augmented, normalised, channels_last batches of images that stay bytes on the device."""
+    """Augmented, normalised, channels_last batches of images kept as bytes on the device."""
 
     def __init__(
         self,
@@ -26,15 +26,15 @@ class InMemory:
         std: Sequence[float],
         device: torch.device | str = "cpu",
     ) -> None:
-        """Take the training split.
+        """Copy the training split to the device.
 
         Args:
             images: uint8 (N, S, S, 3), on any device.
             labels: int64 (N,).
             recipe: batch size and augmentation.
-            mean: per channel, of pixel values in 0..1; taken off before division by `std`.
-            std: per channel.
-            device: where the images are kept and the batches made.
+            mean: mean pixel per channel, in 0..1; subtracted before division by `std`.
+            std: standard deviation of the pixels per channel.
+            device: the device of images and batches.
         """
         assert recipe.auto_augment is None, "policies work on images as they are decoded"
         self._recipe = recipe
@@ -46,17 +46,17 @@ class InMemory:
         # One multiplication and one addition per pixel: (x / 255 - mean) / std.
         self._scale = 1 / (255 * torch.tensor(std, device=device))
         self._shift = -torch.tensor(mean, device=device) / torch.tensor(std, device=device)
-        # A last short batch would give batch norm other statistics than all the rest.
+        # A short last batch would give batch norm different statistics.
         self._batch_size = min(recipe.batch_size, len(labels))
 
     def __len__(self) -> int:
-        """Return the number of batches of an epoch; what does not fill one is left out."""
+        """Return the number of full batches of an epoch; remaining images are left out."""
         return len(self._labels) // self._batch_size
 
     def _packed(self, images: Tensor) -> Tensor:
-        """Return int32 (N * side * side,): padded, three channels and a byte of nothing each.
+        """Return int32 (N * side * side,): padded, three channels and a zero byte per pixel.
 
-        One number to a pixel is taken out about ten times as fast as three.
+        Indexing one number per pixel is about ten times as fast as indexing three.
         """
         index = torch.arange(-self._margin, self._size + self._margin, device=images.device).abs()
         index = torch.where(index < self._size, index, 2 * (self._size - 1) - index)
@@ -64,7 +64,7 @@ class InMemory:
         return functional.pad(padded, (0, 1)).view(torch.int32).flatten()
 
     def epoch(self, seed: int, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield float32 (B, C, H, W) and int64 (B,); drawn on the CPU, alike on every device."""
+        """Yield float32 (B, C, H, W) and int64 (B,); the same on every device."""
         generator = torch.Generator().manual_seed(derive_seed(seed, "data", epoch))
         n, device = len(self._labels), self._labels.device
         order = torch.randperm(n, generator=generator).to(device)
@@ -84,7 +84,7 @@ class InMemory:
             yield x.permute(0, 3, 1, 2), self._labels[index]
 
     def _augmented(self, index: Tensor, flip: Tensor, places: Tensor) -> Tensor:
-        """Return float (B, H, W, 3) in 0..255: crop and flip as one gather where they can be."""
+        """Return float (B, H, W, 3) in 0..255; crop and flip are one gather where possible."""
         along = torch.arange(self._size, device=index.device).expand(len(index), -1)
         if self._recipe.augment in ("none", "random_resized_crop"):
             x = self._taken(index, along, along)
@@ -93,7 +93,7 @@ class InMemory:
         return self._taken(index, along + places[0][:, None], columns)
 
     def _taken(self, index: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-        """Return float (B, H, W, 3): of each image the pixels of its rows and columns."""
+        """Return float (B, H, W, 3): the pixels at the given rows and columns of each image."""
         lines = (index[:, None] * self._side + rows) * self._side
         at = (lines[:, :, None] + columns[:, None, :]).flatten()
         pixels = self._pixels.index_select(0, at).view(torch.uint8)

@@ -1,4 +1,4 @@
-"""What is done to whole batches on the device: mixup, cutmix, random erasing.
+"""Augmentation of whole batches on the device: mixup, cutmix, random erasing.
 
 The formulas and limits are timm's (`Mixup` in batch mode, `RandomErasing` in pixel mode). As in
 timm's training with its prefetcher, batches are mixed before rectangles are erased.
@@ -19,19 +19,19 @@ from gmsearch.seeds import derive_seed
 
 _ERASED = (0.02, 1 / 3)  # smallest and largest share of the area
 _LOG_ASPECT = math.log(1 / 0.3)  # the longer side over the shorter, at most
-_ATTEMPTS = 10  # at a rectangle smaller than the image
+_ATTEMPTS = 10  # to draw a rectangle smaller than the image
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Targets:
-    """What a batch is to be classified as."""
+    """Labels of a batch, mixed or not."""
 
     labels: Tensor
     """int64 (B,)."""
     others: Tensor | None = None
-    """int64 (B,): the labels of the images mixed in; None where nothing is."""
+    """int64 (B,): labels of the images mixed in; None if nothing is mixed."""
     share: float = 1.0
-    """Of `labels`; the rest is of `others`."""
+    """Weight of `labels`; `others` have the rest."""
 
     def split(self, parts: int) -> list[Targets]:
         """Return the targets of nearly equal parts of the batch."""
@@ -49,16 +49,16 @@ class Targets:
 
 
 class Mixer:
-    """Mixes and erases the batches of one epoch, one after the other."""
+    """Mixes and erases the batches of one epoch in turn."""
 
     def __init__(self, recipe: Recipe, seed: int, epoch: int, device: torch.device) -> None:
-        """Draw from (seed, epoch) alone; the noise on the device."""
+        """Seed the generators from (seed, epoch); noise is drawn on the device."""
         self._recipe = recipe
         self._rng = np.random.default_rng(derive_seed(seed, "mix", epoch))
         self._noise = torch.Generator(device).manual_seed(derive_seed(seed, "noise", epoch))
 
     def __call__(self, x: Tensor, labels: Tensor) -> tuple[Tensor, Targets]:
-        """Return the batch, changed in place, and what it is to be classified as."""
+        """Return the batch, changed in place, and its targets."""
         targets = Targets(labels)
         if self._recipe.mixup > 0 or self._recipe.cutmix > 0:
             share = mix(x, self._recipe.mixup, self._recipe.cutmix, self._rng)
@@ -68,7 +68,7 @@ class Mixer:
         return x, targets
 
     def _erase(self, x: Tensor) -> None:
-        """Replace a rectangle of some images by standard normal noise."""
+        """Replace a rectangle in some images by standard normal noise."""
         rows, boxes = rectangles(
             len(x), (x.shape[2], x.shape[3]), self._recipe.random_erasing, self._rng
         )
@@ -85,7 +85,7 @@ class Mixer:
 
 
 def mix(x: Tensor, mixup: float, cutmix: float, rng: np.random.Generator) -> float:
-    """Mix (B, C, H, W) in place with its own reverse; return the share of an image's own label.
+    """Mix (B, C, H, W) in place with its reverse; return the weight of an image's own label.
 
     Mixup by a share of beta(mixup, mixup), or cutmix: a rectangle of the area 1 - beta(cutmix,
     cutmix), clipped at the border, its true area counted. With both, a fair draw per batch.
@@ -114,9 +114,9 @@ def mix(x: Tensor, mixup: float, cutmix: float, rng: np.random.Generator) -> flo
 def rectangles(
     n: int, size: tuple[int, int], probability: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the images that are erased and int64 (4, those): top, left, bottom, right.
+    """Return indices of images to erase, (E,), and their boxes: top, left, bottom, right, (4, E).
 
-    An image none of whose attempts is smaller than itself is left alone.
+    An image is not erased if no attempt gives a box smaller than the image.
     """
     height, width = size
     drawn = rng.random(n) < probability

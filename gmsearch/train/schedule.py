@@ -1,4 +1,4 @@
-"""The learning rate of every update."""
+"""Learning rate of every update."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gmsearch.experiment import Recipe
 def learning_rate(recipe: Recipe, update: int, updates_per_epoch: int) -> float:
     """Return the rate of `update`, from 0.
 
-    Linear warm-up, then the cosine at its place in the whole schedule, then the smallest rate:
+    Linear warm-up, then the cosine of the whole schedule, then the smallest rate:
     timm's CosineLRScheduler stepped at every update (`--sched-on-updates`), where its scripts
     step once per epoch by default.
     """

@@ -153,7 +153,7 @@ def test_a_cache_that_cannot_be_written(
     """The message names the folder and GMSEARCH_CACHE."""
     (tmp_path / "file").write_text("not a folder")
     monkeypatch.setenv("GMSEARCH_CACHE", str(tmp_path / inside))
-    with pytest.raises(DataError, match=r"cannot be written .* set GMSEARCH_CACHE to a folder"):
+    with pytest.raises(DataError, match=r"cannot be written .* set GMSEARCH_CACHE to a writable"):
         prepare(SPEC)
 
 
@@ -203,7 +203,7 @@ def test_images_of_one_colour_are_refused(folders: Path, cache: Path) -> None:
     """A channel that never varies cannot be normalised."""
     for path in folders.rglob("*.png"):
         Image.new("RGB", (8, 8), (9, 9, 9)).save(path)
-    with pytest.raises(DataError, match="a channel is the same in all training images"):
+    with pytest.raises(DataError, match="a channel is constant over all training images"):
         load(FolderImages(root=str(folders), holdout=0))
 
 

@@ -122,7 +122,7 @@ def test_identity_is_that_of_bytes_and_resolution(sound: Path, cache: Path) -> N
         (lambda root: (root / "val.parquet").write_bytes(b"x"), "val.parquet is not a readable"),
         (
             lambda root: (root / "train.parquet").rename(root / "train-00000-of-00003.parquet"),
-            "holds 1 of 3 shards of the train split; fetch the others",
+            "holds 1 of 3 shards of the train split; download the others",
         ),
     ],
 )
@@ -186,7 +186,7 @@ def test_labels_that_cannot_be(
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        ({"bytes": b"no image"}, r"val.parquet row 1 cannot be decoded \(of no known format\)"),
+        ({"bytes": b"no image"}, r"val.parquet row 1 cannot be decoded \(unknown format\)"),
         ({"bytes": None}, "val.parquet row 1 has no image bytes; embed the image"),
         (None, "val.parquet row 1 has no image bytes; embed the image"),
     ],
