@@ -16,11 +16,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from gmsearch.bands import calibration_batches, evaluate_bands, evaluate_batches, metrics, versions
+from gmsearch.bands import (
+    calibration_batches,
+    evaluate_bands,
+    evaluate_batches,
+    named_metrics,
+    versions,
+)
 from gmsearch.data import load
 from gmsearch.errors import FieldError
 from gmsearch.evaluate import Scores
 from gmsearch.experiment import Bands, ParquetImages
+from gmsearch.metrics import is_metric
 
 IMAGENETTE = Path(__file__).parents[2] / "shared" / "data" / "imagenette32"
 MEAN = torch.tensor([0.5, 0.4, 0.3])
@@ -597,9 +604,9 @@ def test_no_images_are_an_error() -> None:
 
 
 def test_metrics_name_every_version(pictures: tuple[torch.Tensor, torch.Tensor]) -> None:
-    """The record holds accuracies by version, the loss of raw, and a majority beside each."""
+    """A record has the accuracy and the majority of every version, and the loss on raw images."""
     scores = _evaluate(_Probe(), *pictures)
-    flat = metrics(scores)
+    flat = named_metrics(scores)
 
     assert flat["top1"] == scores["raw"].top1
     assert flat["nodc"] == scores["nodc"].top1
@@ -609,6 +616,7 @@ def test_metrics_name_every_version(pictures: tuple[torch.Tensor, torch.Tensor])
         *("top1", "top5", "loss", "nodc", *BANDS.metrics),
         *(f"majority.{name}" for name in scores),
     }
+    assert all(map(is_metric, flat))
 
 
 @pytest.mark.skipif(not IMAGENETTE.is_dir(), reason="the real images are not here")
@@ -642,6 +650,6 @@ def test_further_metrics_are_evaluated_on_every_version() -> None:
         device="cpu",
         extra={"mean_label": mean_label},
     )
-    named = {name: v for name, v in metrics(scores).items() if name.startswith("mean_label")}
+    named = {name: v for name, v in named_metrics(scores).items() if name.startswith("mean_label")}
     expected = ["mean_label", "mean_label.nodc", "mean_label.low@4", "mean_label.high@4"]
     assert named == dict.fromkeys(expected, 3.5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gmsearch.bands.norms import calibration_batches, calibration_rows
-from gmsearch.bands.scoring import evaluate_bands, evaluate_batches, metrics
+from gmsearch.bands.scoring import evaluate_bands, evaluate_batches, named_metrics
 from gmsearch.bands.split import versions
 
 __all__ = [
@@ -11,6 +11,6 @@ __all__ = [
     "calibration_rows",
     "evaluate_bands",
     "evaluate_batches",
-    "metrics",
+    "named_metrics",
     "versions",
 ]

@@ -204,11 +204,11 @@ def _true_float32_evaluation(model: nn.Module, device: torch.device) -> Iterator
             backend.fp32_precision = precision
 
 
-def metrics(scores: dict[str, Scores]) -> dict[str, float]:
-    """Return the flat metrics of a record by name.
+def named_metrics(scores: dict[str, Scores]) -> dict[str, float]:
+    """Return the metrics of a record by name.
 
-    Accuracies and the loss, `majority.VERSION` of every version, and of plugins' metrics `NAME`
-    for whole images and `NAME.VERSION` for every other version.
+    These are accuracies, the loss, `majority.VERSION` of every version, and of plugins' metrics
+    `NAME` on whole images and `NAME.VERSION` on every other version.
     """
     raw = scores.get("raw")
     flat = {} if raw is None else raw.on_whole_images()

@@ -13,7 +13,7 @@ from safetensors.torch import load
 from torch import nn
 
 from gmsearch import ledger
-from gmsearch.bands import metrics
+from gmsearch.bands import named_metrics
 from gmsearch.errors import StudyError
 from gmsearch.experiment import RemeasurePlan
 from gmsearch.models import build
@@ -36,7 +36,7 @@ def run_remeasure(plan: RemeasurePlan, _device_name: str) -> Run:
     np.savez_compressed(predictions, **{name: one.predictions for name, one in scores.items()})  # type: ignore[arg-type] # the stubs take them for its flag
     path = Path(plan.study_dir) / "weights" / f"{plan.key}.{plan.request}.predictions.npz"
     ledger.write_atomic(path, predictions.getvalue())
-    return plan.completed(metrics(scores))
+    return plan.completed(named_metrics(scores))
     yield  # a generator like a trial's, though there is no progress to report
 
 

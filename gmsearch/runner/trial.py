@@ -15,7 +15,7 @@ from safetensors.torch import save
 from torch import nn
 
 from gmsearch import ledger
-from gmsearch.bands import metrics
+from gmsearch.bands import named_metrics
 from gmsearch.data import Dataset
 from gmsearch.errors import DivergedError
 from gmsearch.evaluate import Scores
@@ -109,7 +109,7 @@ def run_trial(plan: TrialPlan, _device_name: str) -> Run:
     trained = last.model
     held = _holdout(plan, data, trained)
     evaluation = evaluate(plan, data, trained, "evaluation")
-    values = {**metrics(evaluation), **held}
+    values = {**named_metrics(evaluation), **held}
     values |= {**plan.known, "chance": data.chance, "train_loss": last.train_loss}
     values |= _regimes(trained, data, plan.device)
     _require_finite(values)
@@ -146,7 +146,7 @@ def _pruned(plan: TrialPlan, training: _Training, last: Epoch) -> TrialRecord:
 def _holdout(plan: TrainingPlan, data: Dataset, model: nn.Module) -> dict[str, float]:
     if not len(data.holdout.labels):
         return {}
-    held = metrics(evaluate(plan, data, model, "holdout"))
+    held = named_metrics(evaluate(plan, data, model, "holdout"))
     _require_finite(held)
     return {f"{HOLDOUT}{name}": value for name, value in held.items()}
 
@@ -166,9 +166,9 @@ def _history_row(
     scores: dict[str, Mapping[str, float]] = {}
     shown = every > 0 and (epoch.epoch % every == 0 or epoch.epoch == epochs)
     if shown:
-        scores[split] = metrics(evaluate(plan, data, epoch.model, split))
+        scores[split] = named_metrics(evaluate(plan, data, epoch.model, split))
     if watched and "holdout" not in scores:
-        scores["holdout"] = metrics(evaluate(plan, data, epoch.model, "holdout"))
+        scores["holdout"] = named_metrics(evaluate(plan, data, epoch.model, "holdout"))
     values = {name: scores[split][name] for name in columns} if shown else {}
     held = {f"{HOLDOUT}{name}": scores["holdout"][name] for name in watched}
     _require_finite(held)
