@@ -1,6 +1,6 @@
-"""What an experiment asks for, as frozen plain data: recipe, data, bands, timing, goals, plans.
+"""Description of an experiment as frozen plain data: recipe, data, bands, timing, goals, plans.
 
-Everything here crosses processes as JSON; nothing here runs anything.
+Everything here is passed between processes as JSON; nothing here runs anything.
 """
 
 from __future__ import annotations

@@ -27,5 +27,5 @@ class Arm:
 
 
 def arm_from(tree: Mapping[str, Any]) -> Arm:
-    """Build an arm from what `plain` returned for one."""
+    """Build an arm from plain data; raises FieldError for values outside their limits."""
     return Arm(candidate=candidate_from(tree["candidate"]), recipe=recipe_from(tree["recipe"]))

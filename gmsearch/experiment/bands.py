@@ -80,16 +80,16 @@ class Bands:
             )
 
     def keeps(self, distance: float, radius: float) -> bool:
-        """Return whether the low-pass at `radius` keeps what lies at `distance`, in bins."""
+        """Return whether the low-pass filter of `radius` keeps a bin at `distance`."""
         return distance < radius if self.edge == "lt" else distance <= radius
 
     @property
     def protocol(self) -> dict[str, str]:
-        """The options that a number depends on, whatever the radii."""
+        """Options, besides radii and ranges, that band metrics depend on."""
         return {name: getattr(self, name) for name in _OPTIONS}
 
     def narrowed(self, wanted: Collection[str]) -> Bands:
-        """Return the bands without the radii and ranges of which no metric is wanted."""
+        """Return these bands with only the radii and ranges whose metrics are wanted."""
 
         def asked(one: Bands) -> bool:
             return not set(one.metrics).isdisjoint(wanted)
@@ -119,7 +119,7 @@ class Bands:
 
     @property
     def metrics(self) -> tuple[str, ...]:
-        """The names of the band metrics, in the order they are shown."""
+        """Names of the band metrics, in the order in which they are shown."""
         sides = [f"{side}@{radius:g}" for radius in self.radii for side in ("low", "high")]
         return (*sides, *(f"band@{low:g}:{high:g}" for low, high in self.ranges))
 
@@ -131,7 +131,7 @@ def _repeated(items: Sequence[object]) -> list[tuple[int, str]]:
 
 
 def bands_from(tree: Mapping[str, Any]) -> Bands:
-    """Build bands from what `plain` returned for them."""
+    """Build bands from plain data; raises FieldError for values outside their limits."""
     tree = dict(tree)
     tree["ranges"] = tuple((low, high) for low, high in tree.get("ranges", ()))
     bands: Bands = build(Bands, tree)
@@ -140,7 +140,7 @@ def bands_from(tree: Mapping[str, Any]) -> Bands:
 
 @functools.lru_cache(maxsize=64)
 def _without_a_frequency(bands: Bands, height: int, width: int) -> tuple[str, str] | None:
-    """Return the field and the name of a version that is empty; asked for with every batch."""
+    """Return field and name of a version without a frequency; cached, as every batch asks."""
     distances = _distances(height, width, 2 if bands.boundary == "mirror" else 1)
     for radius in bands.radii:
         if len({bands.keeps(distance, radius) for distance in distances}) < 2:
@@ -155,9 +155,9 @@ def _without_a_frequency(bands: Bands, height: int, width: int) -> tuple[str, st
 
 
 def _distances(height: int, width: int, fold: int) -> set[float]:
-    """Return the distances of the bins of images, of their even extension where `fold` is 2.
+    """Return the distances of the bins of images, or of their even extension if `fold` is 2.
 
-    In bins of the shorter side: equal distances are equal cycles per pixel.
+    Distances are in bins of the shorter side, so that equal ones are equal cycles per pixel.
     """
     side = min(height, width)
     lines = [

@@ -1,4 +1,4 @@
-"""Bands: what a band evaluation and the making of its images cost, in one thread.
+"""Cost of a band evaluation and of computing its images, in one thread.
 
 The small net of `training.py` at 32 px and gmnet_s3 at 224 px; three radii, low and high. The
 origin's way is numpy per image and channel with complex transforms, its masks made beforehand.
@@ -65,7 +65,7 @@ def evaluation(
 def making(
     model: nn.Module, count: int, size: int, chunk: int, device: str = "cpu"
 ) -> dict[str, Callable[[], float]]:
-    """Return the seconds per image of making band images, ours and the origin's, and forwards."""
+    """Return the seconds per image of computing band images, both ways, and of the forwards."""
     images = subjects.pictures(count, size)[0]
     few = images[: max(2, count // 8)].numpy() / 255.0
     masks = [rivals.disc(size, radius) for radius in RADII[size]]
@@ -97,7 +97,7 @@ def making(
 
 
 def _agree(pixels: np.ndarray, masks: list[np.ndarray], size: int) -> None:
-    """Both ways make the same images, or their times mean nothing."""
+    """Require that both ways give the same images; otherwise their times cannot be compared."""
     bands = Bands(radii=RADII[size], dc="drop")
     images = torch.from_numpy(pixels).float().permute(0, 3, 1, 2)
     cut = dict(versions(images, bands, torch.tensor(subjects.MEAN)))

@@ -32,7 +32,7 @@ NOTES = (
 
 
 def ours(images: int, threads: int) -> Callable[[], tuple[float, float]]:
-    """Return our evaluation, which gives top-1 and loss."""
+    """Return our evaluation as a function that returns top-1 and loss."""
     torch.set_num_threads(threads)
     pictures, labels = subjects.pictures(images, SIZE)
     evaluate = subjects.evaluation(subjects.small(), pictures, labels, Bands(), "raw")
@@ -45,7 +45,7 @@ def ours(images: int, threads: int) -> Callable[[], tuple[float, float]]:
 
 
 def rival(images: int, threads: int) -> Callable[[], tuple[float, float]]:
-    """Return the evaluation of the usual way."""
+    """Return the evaluation of timm's validate.py."""
     torch.set_num_threads(1)
     pictures, labels = subjects.pictures(images, SIZE)
     transform = rivals.plain(subjects.MEAN, subjects.STD)
@@ -58,7 +58,7 @@ def rival(images: int, threads: int) -> Callable[[], tuple[float, float]]:
 
 
 def measured(images: int, repeats: int, threads: int) -> list[Row]:
-    """Return the rows, once both sides agree; `threads` are those of the sides with two."""
+    """Return the rows after checking that both sides agree; some sides use `threads` threads."""
     processes = {
         "evaluate, two threads": Side(ours, images=images, threads=threads),
         "evaluate, one thread": Side(ours, images=images, threads=1),
@@ -76,7 +76,7 @@ def measured(images: int, repeats: int, threads: int) -> list[Row]:
 
 
 def _agree(sides: Iterable[Side], images: int) -> None:
-    """All found the same, or their times mean nothing."""
+    """Require that all sides return the same; otherwise their times cannot be compared."""
     found = []
     for side in sides:
         side.start()
@@ -89,7 +89,7 @@ def _agree(sides: Iterable[Side], images: int) -> None:
 def main() -> None:
     """Measure and write."""
     options = arguments(__doc__).parse_args()
-    # Two threads wait for each other without end where another process holds a core.
+    # Two threads wait for each other endlessly while another process occupies a core.
     images, repeats, threads = (512, 1, 1) if options.quick else (10_000, 9, 2)
 
     def profile() -> str:

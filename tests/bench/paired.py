@@ -1,8 +1,8 @@
-"""Sides measured in turn within one run, compared pair by pair, and the files they end in.
+"""Paired comparison of sides measured in turn within one run, and the files of its results.
 
-Every repeat measures each side once, in alternating order, so that a drift of the machine meets
-all alike. What is reported is the median of the ratios of the pairs, with the interval of that
-median that its order statistics give (95 % from six pairs on), which assumes no distribution.
+Every repeat measures each side once, in alternating order, so that a drift of the machine affects
+all alike. The result is the median of the ratios of the pairs, with a distribution-free interval
+from its order statistics (95 % from six pairs on).
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ class Row:
     low: float
     high: float
     n: int
-    """Pairs."""
+    """Number of pairs."""
     reach: str | None = None
-    """What the ratio is to reach, such as `≥ 3`."""
+    """Bound that the ratio should reach, such as `≥ 3`."""
 
     @property
     def met(self) -> str:
-        """Whether the reach lies on the right side of the whole interval."""
+        """Whether the whole interval satisfies the bound: yes, no, or within the interval."""
         if self.reach is None:
             return ""
         sign, number = self.reach.split()
@@ -64,7 +64,7 @@ class Row:
 
 
 def interleaved(sides: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
-    """Return what every side returned in each of the repeats, after one that is not counted."""
+    """Return the values of every side in each repeat; a first repeat is not counted."""
     measured: dict[str, list[float]] = {name: [] for name in sides}
     for repeat in range(repeats + 1):
         names = list(sides) if repeat % 2 else list(reversed(sides))
@@ -78,13 +78,13 @@ def interleaved(sides: Mapping[str, Callable[[], float]], repeats: int) -> dict[
 def faster(
     times: Times, what: str, ours: str, rival: str, *, unit: str, reach: str | None = None
 ) -> Row:
-    """Compare speeds, `unit` per second; `times` are seconds for one of the unit."""
+    """Compare speeds in `unit` per second; `times` are seconds per unit."""
     speeds = {name: [1 / t for t in times[name]] for name in (ours, rival)}
     return compared(speeds, what, ours, rival, unit=f"{unit}/s", reach=reach)
 
 
 def share(times: Times, what: str, ours: str, rival: str, *, reach: str | None = None) -> Row:
-    """Compare times; `times` are seconds for one image."""
+    """Compare times; `times` are seconds per image."""
     milliseconds = {name: [1e3 * t for t in times[name]] for name in (ours, rival)}
     return compared(milliseconds, what, ours, rival, unit="ms/image", reach=reach)
 
@@ -92,7 +92,7 @@ def share(times: Times, what: str, ours: str, rival: str, *, reach: str | None =
 def compared(
     values: Times, what: str, ours: str, rival: str, *, unit: str, reach: str | None = None
 ) -> Row:
-    """Compare two sides by their values as they are, in `unit`."""
+    """Compare the values of two sides, in `unit`."""
     ratios = [a / b for a, b in zip(values[ours], values[rival], strict=True)]
     low, high = median_interval(ratios)
     return Row(
@@ -111,7 +111,7 @@ def compared(
 
 
 def median_interval(values: Sequence[float]) -> tuple[float, float]:
-    """Return the narrowest pair of order statistics that holds the median in 95 % of all runs.
+    """Return the narrowest pair of order statistics that contains the median in 95 % of all runs.
 
     The k-th smallest and the k-th largest miss it with probability 2 P(Bin(n, 1/2) < k). Fewer
     than six values cannot hold it so often: then smallest and largest.
@@ -126,7 +126,7 @@ def median_interval(values: Sequence[float]) -> tuple[float, float]:
 
 
 def arguments(about: str | None) -> argparse.ArgumentParser:
-    """Return the arguments every script has."""
+    """Return a parser of the arguments common to all scripts."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("--quick", action="store_true", help="one small repeat: does it run?")
     parser.add_argument("--out", type=Path, default=RESULTS, help="folder of the results")
@@ -178,7 +178,7 @@ def write(
 
 
 def machine(device: str | None) -> dict[str, Any]:
-    """Return what the numbers depend on, as plain data."""
+    """Return the machine and the packages that the numbers depend on, as plain data."""
     known = environment.describe()
     kept = ("cpu", "cpus", "system", "python", "packages", "nvidia_driver", "commit")
     values = {name: known[name] for name in kept}

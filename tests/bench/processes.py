@@ -1,4 +1,4 @@
-"""Sides that run in processes of their own, side by side where that is what is measured."""
+"""Sides that run in processes of their own, one after another or at the same time."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from typing import Any, Self
 
-# Forked from a process that has loaded torch and done nothing with it.
+# Forked from a server that has loaded torch but not used it.
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(["torch", "timm"])
 
 
 class Side:
-    """A process that repeats one piece of work whenever it is told to."""
+    """A process that does one piece of work on request."""
 
     def __init__(self, make: Callable[..., Callable[[], object]], **arguments: Any) -> None:
         self.pipe, theirs = _CONTEXT.Pipe()
@@ -40,14 +40,14 @@ class Side:
         self.process.join()
 
     def start(self) -> None:
-        """Let it do the work once."""
+        """Start the work once."""
         self.pipe.send("work")
 
     def wait(self) -> object:
-        """Wait until it is done; return what it returned.
+        """Wait until the work is done; return its result.
 
         Raises:
-            RuntimeError: where it failed, with the last line of what it raised.
+            RuntimeError: if it failed, with the last line of its exception.
         """
         done, answer = self.pipe.recv()
         if not done:
@@ -57,7 +57,7 @@ class Side:
 
 @contextlib.contextmanager
 def together(*sides: Side) -> Iterator[None]:
-    """Hold sides that set themselves up at the same time."""
+    """Set up sides at the same time; end their processes afterwards."""
     with contextlib.ExitStack() as stack:
         for side in sides:
             stack.enter_context(side)
@@ -72,12 +72,12 @@ def _serve(
         pipe.send((True, None))
         while pipe.recv():
             pipe.send((True, work()))
-    except Exception as error:  # noqa: BLE001 - said where it is waited for
+    except Exception as error:  # noqa: BLE001 - raised again by `wait`
         pipe.send((False, traceback.format_exception_only(error)[-1].strip()))
 
 
 def per_image(sides: Sequence[Side], images: int) -> float:
-    """Return the wall seconds for one image, all sides started together with `images` each."""
+    """Return the wall seconds per image of all sides together, each with `images` images."""
     start = time.perf_counter()
     for side in sides:
         side.start()

@@ -1,4 +1,4 @@
-"""What bounds a piece of work: its operators by the time they take themselves."""
+"""Profile of a piece of work: its operators by self time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch.profiler import ProfilerActivity, profile
 
 
 def of(work: Callable[[], object]) -> str:
-    """Return torch's table of the work's operators; it is done once before."""
+    """Return torch's table of the work's operators, after one run that is not profiled."""
     work()
     activities = [ProfilerActivity.CPU]
     if torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""The usual ways, as they stand in timm's scripts and in the code the bands come from."""
+"""Baselines: the loops of timm's scripts, and the code that band images come from."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from gmsearch import environment
 
 
 class Pictures(Dataset[tuple[Tensor, int]]):
-    """Images through PIL and torchvision's transforms one by one, from PNG files or arrays."""
+    """Images transformed one by one with PIL and torchvision, from PNG files or arrays."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ def prefetched(
     device: str,
     training: bool,
 ) -> PrefetchLoader:
-    """Return timm's loader: arrays through PIL, a worker a CPU, normalised on the device."""
+    """Return timm's loader: arrays through PIL, one worker per CPU, normalised on the device."""
     dataset = Pictures(images, labels, transform, png=False)
     loader = DataLoader(
         dataset,
@@ -82,9 +82,9 @@ def _png(image: np.ndarray) -> bytes:
 
 
 def started(loader: DataLoader, threads: int) -> DataLoader:
-    """Return a loader with its workers forked, and give this process its threads then.
+    """Return a loader with its workers forked, then set the threads of this process.
 
-    Workers forked after its threads have been at work wait for those threads for ever.
+    Workers that are forked after its threads have worked would wait for those threads for ever.
     """
     iter(loader)
     torch.set_num_threads(threads)
@@ -118,7 +118,7 @@ def plain(mean: tuple[float, ...], std: tuple[float, ...]) -> Callable[[Image.Im
 def epochs(
     model: nn.Module, loader: Iterable[tuple[Tensor, Tensor]], *, fast: bool = False
 ) -> Callable[[], object]:
-    """Return a function that trains one epoch more at every call, as timm's train.py does.
+    """Return a function that trains one more epoch per call, as timm's train.py does.
 
     Args:
         model: On its device.
@@ -146,7 +146,7 @@ def epochs(
 
 
 def validate(model: nn.Module, loader: Iterable[tuple[Tensor, Tensor]]) -> tuple[float, float]:
-    """Return top-1 and loss as timm's validate.py finds them: meters, read after every batch."""
+    """Return top-1 and loss as timm's validate.py computes them, with meters per batch."""
     device = next(model.parameters()).device
     criterion = nn.CrossEntropyLoss().to(device)
     losses, top1, top5 = AverageMeter(), AverageMeter(), AverageMeter()
@@ -171,7 +171,7 @@ def disc(size: int, radius: float) -> np.ndarray:
 
 
 def band_images(images: np.ndarray, masks: list[np.ndarray]) -> list[np.ndarray]:
-    """Return low and high of every mask as the origin makes them, image and channel by each.
+    """Return low and high images of every mask as the origin computes them, by image and channel.
 
     A forward and an inverse complex transform for either side (Wang et al., CVPR 2020); its mask,
     there drawn anew for every radius, is given.

@@ -1,4 +1,4 @@
-"""What the benchmarks work on: images, networks, and our side of each comparison."""
+"""Inputs of the benchmarks: images, networks, and our side of each comparison."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def small_candidate(stem: str = "imagenet") -> GmNetSpec:
 
 
 def small(stem: str = "imagenet") -> nn.Module:
-    """Return that network."""
+    """Return the network of `small_candidate`."""
     return network(small_candidate(stem))
 
 
@@ -63,7 +63,7 @@ def preset(name: str) -> nn.Module:
 def epochs(
     model: nn.Module, images: Tensor, labels: Tensor, recipe: Recipe
 ) -> Callable[[], object]:
-    """Return our side of training: a function that trains one epoch more at every call.
+    """Return our side of training: a function that trains one more epoch per call.
 
     Args:
         model: On the device it is trained on.
@@ -80,7 +80,7 @@ def epochs(
 def evaluation(
     model: nn.Module, images: Tensor, labels: Tensor, bands: Bands, *only: str
 ) -> Callable[[], dict[str, Scores]]:
-    """Return our side of evaluation, on the model's device: scores of the named versions."""
+    """Return our side of evaluation, on the model's device: the scores of the named versions."""
     model = model.to(memory_format=torch.channels_last)
     return functools.partial(
         evaluate_bands,
@@ -98,7 +98,7 @@ def evaluation(
 def timed(
     work: Callable[[], object], images: int, device: torch.device | str = "cpu"
 ) -> Callable[[], float]:
-    """Return a function that does the work and returns its seconds for one of the images."""
+    """Return a function that does the work and returns its seconds per image."""
     device = torch.device(device)
 
     def wait() -> None:

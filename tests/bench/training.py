@@ -46,7 +46,7 @@ def ours(images: int, threads: int) -> Callable[[], object]:
 
 
 def rival(images: int, threads: int, *, png: bool) -> Callable[[], object]:
-    """Return the epoch of the usual way."""
+    """Return an epoch of timm's train.py."""
     torch.set_num_threads(1)
     pictures, labels = subjects.pictures(images, SIZE)
     transform = rivals.augmenting(SIZE, subjects.MEAN, subjects.STD)
@@ -64,7 +64,7 @@ def rival(images: int, threads: int, *, png: bool) -> Callable[[], object]:
 
 
 def measured(images: int, repeats: int, threads: int) -> list[Row]:
-    """Return the rows; `threads` are those of the sides with two."""
+    """Return the rows; some sides use `threads` threads."""
     one, another = Side(ours, images=images, threads=1), Side(ours, images=images, threads=1)
     two = Side(ours, images=images, threads=threads)
     png, arrays = (Side(rival, images=images, threads=threads, png=png) for png in (True, False))
@@ -85,7 +85,7 @@ def measured(images: int, repeats: int, threads: int) -> list[Row]:
 def main() -> None:
     """Measure and write."""
     options = arguments(__doc__).parse_args()
-    # Two threads wait for each other without end where another process holds a core.
+    # Two threads wait for each other endlessly while another process occupies a core.
     images, repeats, threads = (2 * BATCH, 1, 1) if options.quick else (40 * BATCH, 9, 2)
 
     def profile() -> str:
