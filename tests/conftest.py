@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import io
 import os
+import shutil
 import sys
 
 # Networks as small as these gain nothing from a second thread, and where a core is taken lose
@@ -66,6 +67,26 @@ def tiny_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_text: str) 
     path = tmp_path / "tiny.yaml"
     path.write_text(tiny_text, encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="session")
+def tiny_study(tmp_path_factory: pytest.TempPathFactory, tiny_text: str) -> Path:
+    """Run the tiny space to its end, once for all tests; return the folder, only to be read."""
+    from small_studies import run_all
+
+    folder = tmp_path_factory.mktemp("tiny")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        Path("tiny.yaml").write_text(tiny_text, encoding="utf-8")
+        run_all(Path("tiny.yaml"))
+    return folder
+
+
+@pytest.fixture
+def finished(tiny_space: Path, tiny_study: Path) -> Path:
+    """Copy the finished tiny study to the folder of the tiny space; return the space's path."""
+    shutil.copytree(tiny_study / "studies", "studies")
+    return tiny_space
 
 
 @dataclasses.dataclass(frozen=True)

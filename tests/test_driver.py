@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_studies import Log, edit, run_all
 
 from gmsearch import runner
 from gmsearch.data import load
@@ -17,9 +18,9 @@ from gmsearch.driver import Driver, open_study
 from gmsearch.driver.preflight import RunContext, inspect_run
 from gmsearch.engines import serial
 from gmsearch.errors import StudyError
-from gmsearch.experiment import Plan, Progress, TimingPlan, TrialPlan
+from gmsearch.experiment import Plan, TimingPlan, TrialPlan
 from gmsearch.ledger import STUDIES, Records, read, spool
-from gmsearch.records import Failure, State, WorkRecord
+from gmsearch.records import Failure, State
 from gmsearch.space import Space
 from gmsearch.spacefile import load_space
 
@@ -27,42 +28,9 @@ MEASURED = {"seconds", "run", "started", "created"}
 TIMED = {"latency_ms"}
 
 
-class Log:
-    """Keeps what a driver tells, in order."""
-
-    def __init__(self) -> None:
-        self.started_plans: list[Plan] = []
-        self.epochs: list[Progress] = []
-        self.counts: list[tuple[int, int]] = []
-
-    def planned(self, total: int, done: int) -> None:
-        """Keep the counts."""
-        self.counts.append((total, done))
-
-    def started(self, plan: Plan) -> None:
-        """Keep the plan."""
-        self.started_plans.append(plan)
-
-    def progress(self, progress: Progress) -> None:
-        """Keep the epoch."""
-        self.epochs.append(progress)
-
-    def finished(self, plan: Plan, record: WorkRecord) -> None:
-        """Need nothing."""
-
-
 def facts_of(space: Space) -> RunContext:
     """Return the facts of a space on this CPU."""
     return inspect_run(space, Path("tiny.yaml"))
-
-
-def run_all(path: Path) -> tuple[Records, Log]:
-    """Run the space to its end, serially."""
-    space, log = load_space(path), Log()
-    with open_study(space, facts_of(space), log, engine="serial") as driver:
-        serial.run(driver)
-        assert driver.finished
-    return read(STUDIES / space.study), log
 
 
 def run_plans(driver: Driver, n: int) -> None:
@@ -74,16 +42,6 @@ def run_plans(driver: Driver, n: int) -> None:
         for progress in runner.run(plan):
             driver.progress(progress)
         driver.finish(plan)
-
-
-def edit(path: Path, *changes: tuple[str, str]) -> Path:
-    """Replace texts of the space file, each of which must be there."""
-    text = path.read_text(encoding="utf-8")
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    path.write_text(text, encoding="utf-8")
-    return path
 
 
 def meaning(records: Records) -> list[dict[str, Any]]:
@@ -105,15 +63,15 @@ def test_a_grid_trains_every_arm_with_every_seed_once(tiny_space: Path) -> None:
     ]
     assert done == list(itertools.product([0, 1], ["none", "self"], ["relu6", "gelu"]))
     assert {t.state for t in records.trials.values()} == {State.COMPLETE}
-    assert [plan.kind for plan in log.started_plans] == ["trial"] * 8
+    assert [plan.kind for plan in log.plans] == ["trial"] * 8
     assert len(log.epochs) == 16
     assert log.counts[0] == (8, 0)
     assert log.counts[-1] == (8, 8)
 
 
-def test_a_record_holds_every_measurement(tiny_space: Path) -> None:
+def test_a_record_holds_every_measurement(finished: Path) -> None:
     """Accuracy of both splits, bands with their controls, costs and regimes; all finite."""
-    records, _ = run_all(tiny_space)
+    records = read(STUDIES / "tiny")
     trial = next(iter(records.trials.values()))
     both = ["top1", "top5", "loss", "nodc", "low@4", "high@4", "majority.high@4", "majority.raw"]
     names = {
@@ -127,7 +85,7 @@ def test_a_record_holds_every_measurement(tiny_space: Path) -> None:
     assert trial.metrics["chance"] == pytest.approx(1 / 3, abs=0.05)
 
 
-def test_weights_predictions_and_curves_are_kept(tiny_space: Path) -> None:
+def test_weights_predictions_and_curves_are_kept(finished: Path) -> None:
     """The kept predictions give the recorded accuracy again; the curve has a row an epoch."""
     import numpy as np
     import torch
@@ -136,8 +94,8 @@ def test_weights_predictions_and_curves_are_kept(tiny_space: Path) -> None:
     from gmsearch.models import build
     from gmsearch.networks import candidate_from
 
-    records, _ = run_all(tiny_space)
-    space = load_space(tiny_space)
+    records = read(STUDIES / "tiny")
+    space = load_space(finished)
     labels = load(space.data).evaluation.labels
     for trial in records.trials.values():
         predictions = np.load(records.folder / "weights" / f"{trial.key}.predictions.npz")
@@ -153,12 +111,12 @@ def test_weights_predictions_and_curves_are_kept(tiny_space: Path) -> None:
         assert history["high@4"][-1] == trial.metrics["holdout.high@4"]
 
 
-def test_a_second_run_of_a_finished_study_does_nothing(tiny_space: Path) -> None:
+def test_a_second_run_of_a_finished_study_does_nothing(finished: Path) -> None:
     """No plan is handed out, and no byte of the study changes."""
-    records, _ = run_all(tiny_space)
+    records = read(STUDIES / "tiny")
     before = {p: p.read_bytes() for p in records.folder.rglob("*.json*")}
-    _, log = run_all(tiny_space)
-    assert log.started_plans == []
+    _, log = run_all(finished)
+    assert log.plans == []
     assert {p: p.read_bytes() for p in records.folder.rglob("*.json*")} == before
 
 
@@ -186,9 +144,9 @@ def test_an_interrupted_study_ends_as_one_that_was_not(
         with open_study(space, facts_of(space), log, engine="serial") as driver:
             run_plans(driver, plans)
             driver.next()
-        started += [plan.key for plan in log.started_plans[:plans]]
+        started += [plan.key for plan in log.plans[:plans]]
     disturbed, log = run_all(tiny_space)
-    started += [plan.key for plan in log.started_plans]
+    started += [plan.key for plan in log.plans]
     assert len(started) == len(set(started)) == len(disturbed.trials)
     assert meaning(disturbed) == meaning(undisturbed)
     asks = [{k: v for k, v in a.to_json().items() if k != "attributes"} for a in undisturbed.asks]
@@ -205,16 +163,17 @@ def test_what_a_worker_spooled_is_not_trained_again(tiny_space: Path) -> None:
         assert plan is not None
         list(runner.run(plan))
     records, log = run_all(tiny_space)
-    assert plan.key not in [p.key for p in log.started_plans]
+    assert plan.key not in [p.key for p in log.plans]
     assert len(records.trials) == 8
 
 
 def test_a_timing_runs_alone_and_first(tiny_space: Path) -> None:
     """While a timing is out nothing is handed out; trials carry the latency of their candidate."""
-    edit(tiny_space, ("flops: minimize", "latency_ms: minimize"))
+    two = ("activation: {choice: [relu6, gelu]}", "activation: relu6")
+    edit(tiny_space, two, (", gate.activation: relu6", ""), ("flops:", "latency_ms:"))
     space, log = load_space(tiny_space), Log()
     with open_study(space, facts_of(space), log, engine="serial") as driver:
-        for _ in range(4):
+        for _ in range(2):
             plan = driver.next()
             assert isinstance(plan, TimingPlan)
             assert driver.next() is None
@@ -225,9 +184,9 @@ def test_a_timing_runs_alone_and_first(tiny_space: Path) -> None:
         assert isinstance(second, TrialPlan)
         assert first.known["latency_ms"] > 0
     records, log = run_all(tiny_space)
-    assert {p.kind for p in log.started_plans} == {"trial"}
+    assert {p.kind for p in log.plans} == {"trial"}
     timed = {t.digest: (t.metrics or {})["latency_ms"] for t in records.timings}
-    assert len(timed) == 4
+    assert len(timed) == 2
     assert all(t.metrics["latency_ms"] == timed[t.digest] for t in records.trials.values())
 
 
@@ -312,7 +271,7 @@ def test_loosening_a_constraint_trains_what_it_had_kept_out(tiny_space: Path) ->
     run_all(tiny_space)
     edit(tiny_space, ("1.5 x baseline", "90 x baseline"))
     records, log = run_all(tiny_space)
-    assert len(log.started_plans) == 8
+    assert len(log.plans) == 8
     assert len(records.trials) == 16
 
 
@@ -323,7 +282,7 @@ def test_what_is_forbidden_later_is_not_trained(tiny_space: Path) -> None:
         run_plans(driver, 1)
     edit(tiny_space, ("search:", "forbid: [{gate.activation: gelu}]\nsearch:"))
     records, log = run_all(tiny_space)
-    assert {plan.params["gate.activation"] for plan in log.started_plans} == {"relu6"}
+    assert {plan.params["gate.activation"] for plan in log.plans} == {"relu6"}
     assert len(records.trials) == 4
 
 
@@ -339,13 +298,12 @@ def test_a_space_that_holds_fewer_than_asked_for_ends_and_says_so(tiny_space: Pa
         assert driver.remark == "the space has only 4 feasible candidates; 9 were requested"
 
 
-def test_more_seeds_train_only_what_is_missing(tiny_space: Path) -> None:
+def test_more_seeds_train_only_what_is_missing(finished: Path) -> None:
     """A third seed adds one trial an arm."""
-    run_all(tiny_space)
-    edit(tiny_space, ("seeds: [0, 1]", "seeds: [0, 1, 2]"))
-    _, log = run_all(tiny_space)
-    assert [p.seed for p in log.started_plans if isinstance(p, TrialPlan)] == [2] * 4
-    assert len(log.started_plans) == 4
+    edit(finished, ("seeds: [0, 1]", "seeds: [0, 1, 2]"))
+    _, log = run_all(finished)
+    assert [p.seed for p in log.plans if isinstance(p, TrialPlan)] == [2] * 4
+    assert len(log.plans) == 4
 
 
 @pytest.mark.parametrize(
@@ -360,22 +318,21 @@ def test_more_seeds_train_only_what_is_missing(tiny_space: Path) -> None:
     ],
 )
 def test_another_space_is_refused_by_name(
-    tiny_space: Path, change: tuple[str, str], named: str
+    finished: Path, change: tuple[str, str], named: str
 ) -> None:
     """What would mix two experiments in one study is refused, naming what differs."""
-    records, _ = run_all(tiny_space)
+    records = read(STUDIES / "tiny")
     before = (records.folder / "trials.jsonl").read_bytes()
-    edit(tiny_space, change)
+    edit(finished, change)
     with pytest.raises(StudyError, match="rename `study`") as caught:
-        run_all(tiny_space)
+        run_all(finished)
     assert named in str(caught.value)
     assert (records.folder / "trials.jsonl").read_bytes() == before
 
 
-def test_other_images_under_the_same_name_are_refused(tiny_space: Path) -> None:
+def test_other_images_under_the_same_name_are_refused(finished: Path) -> None:
     """A study never mixes trials on two versions of its data."""
-    run_all(tiny_space)
-    space = load_space(tiny_space)
+    space = load_space(finished)
     other = dataclasses.replace(facts_of(space), data_identity="0" * 16)
     with (
         pytest.raises(StudyError, match="other data"),
@@ -400,7 +357,7 @@ def test_divergence_is_a_record_and_not_tried_again(tiny_space: Path) -> None:
     failed = [t for t in records.trials.values() if t.state is State.FAILED]
     assert all("epoch 1, step" in (t.error or "") for t in failed)
     _, log = run_all(tiny_space)
-    assert log.started_plans == []
+    assert log.plans == []
 
 
 def finish_as(driver: Driver, plan: Plan, failure: Failure) -> None:
@@ -429,7 +386,7 @@ def test_only_the_machines_failures_are_tried_again(
         while (plan := driver.next()) is not None:
             finish_as(driver, plan, failure)
         assert driver.finished
-    assert [plan.attempt for plan in log.started_plans] == sorted(
+    assert [plan.attempt for plan in log.plans] == sorted(
         attempt for attempt in range(1, attempts + 1) for _ in range(4)
     )
 
@@ -443,7 +400,7 @@ def test_a_worker_that_left_nothing_is_infrastructure(tiny_space: Path) -> None:
         driver.finish(plan)
     assert read(STUDIES / "tiny").trials[plan.key].failure is Failure.INFRASTRUCTURE
     records, log = run_all(tiny_space)
-    again = [p.attempt for p in log.started_plans if p.key == plan.key]
+    again = [p.attempt for p in log.plans if p.key == plan.key]
     assert again == [2]
     assert records.trials[plan.key].state is State.COMPLETE
 
@@ -463,7 +420,7 @@ def test_too_many_failures_stop_a_study_that_can_be_resumed(tiny_space: Path) ->
         assert "2 of 2 trials failed" in driver.stopped
     edit(tiny_space, ("max_failed: 1", "max_failed: 5"))
     records, log = run_all(tiny_space)
-    assert len(log.started_plans) == 6
+    assert len(log.plans) == 6
     assert len(records.trials) == 8
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 import pytest
+from small_studies import edit
 
 from gmsearch.ledger import read
 from gmsearch.records import State
@@ -41,15 +42,6 @@ def _nobody_left() -> Iterator[None]:
                 child.terminate()
             process.kill()
             process.communicate()
-
-
-def edit(path: Path, *changes: tuple[str, str]) -> None:
-    """Replace texts of the space file, each of which must be there."""
-    text = path.read_text(encoding="utf-8")
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    path.write_text(text, encoding="utf-8")
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:

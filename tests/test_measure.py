@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from small_studies import Log
 
 from gmsearch import ledger, runner
 from gmsearch.cli.measure import measure_study
@@ -17,31 +18,11 @@ from gmsearch.driver import Driver, Remeasurer, open_study
 from gmsearch.driver.preflight import inspect_run
 from gmsearch.engines import serial
 from gmsearch.errors import InputError, StudyError
-from gmsearch.experiment import Bands, Plan, RemeasurePlan
+from gmsearch.experiment import Bands, RemeasurePlan
 from gmsearch.ledger import STUDIES, Records, read
 from gmsearch.spacefile import load_space
 
 Study = Callable[..., Records]
-
-
-class Log:
-    """Keeps the plans that a driver hands out."""
-
-    def __init__(self) -> None:
-        self.plans: list[Plan] = []
-
-    def planned(self, total: int, done: int) -> None:
-        """Need nothing."""
-
-    def started(self, plan: Plan) -> None:
-        """Keep the plan."""
-        self.plans.append(plan)
-
-    def progress(self, progress: object) -> None:
-        """Need nothing."""
-
-    def finished(self, plan: Plan, record: object) -> None:
-        """Need nothing."""
 
 
 @pytest.fixture
@@ -250,12 +231,12 @@ def test_weights_of_another_trial_are_refused(
     ("options", "words"),
     [
         ({"radii": "60"}, "--radii: 60 leaves a version without a frequency"),
-        ({"radii": "four"}, "--radii: expected numbers such as 6,12 or 4:10, got 'four'"),
+        ({"radii": "four"}, "--radii: expected numbers such as 6,12, got 'four'"),
         ({"ranges": "4"}, "--ranges: expected ranges such as 4:10, got '4'"),
-        ({"ranges": "4:x"}, "--ranges: expected numbers such as 6,12 or 4:10, got '4:x'"),
+        ({"ranges": "4:x"}, "--ranges: expected ranges such as 4:10, got '4:x'"),
         ({"radii": ","}, "no bands to measure"),
-        ({"radii": "6,8,6"}, "low@6 is listed 2 times"),
-        ({"ranges": "4:8,4:8.0000001"}, "band@4:8 is listed 2 times"),
+        ({"radii": "6,8,6"}, "--radii.2: 6 is listed twice; remove one"),
+        ({"ranges": "4:8,4:8.0000001"}, "--ranges.1: 4-8 is listed twice; remove one"),
     ],
 )
 def test_a_request_that_cannot_be_is_refused(

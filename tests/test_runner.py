@@ -8,6 +8,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -230,22 +231,27 @@ search: {method: grid}
 """
 
 
-def test_a_run_that_is_killed_ends_as_one_that_is_not(tmp_path: Path) -> None:
+def test_a_run_that_is_killed_ends_as_one_that_is_not(
+    gmsearch: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`kill -9` in the middle of a trial, the same command again: equal digests of the weights."""
     digests = []
     for kill in (True, False):
         folder = tmp_path / str(kill)
         folder.mkdir()
         (folder / "space.yaml").write_text(SPACE)
-        command = [sys.executable, "-m", "gmsearch", "run", "space.yaml", "--engine", "serial"]
+        monkeypatch.chdir(folder)
+        arguments = ["run", "space.yaml", "--engine", "serial"]
         if kill:
-            process = subprocess.Popen(command, cwd=folder, stderr=subprocess.DEVNULL)
+            process = subprocess.Popen(
+                [sys.executable, "-m", "gmsearch", *arguments], stderr=subprocess.DEVNULL
+            )
             while not list(folder.glob("studies/killed/checkpoints/*.previous.pt")):
                 assert process.poll() is None
                 time.sleep(0.002)
             process.kill()
             process.wait()
-        subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=200)
+        assert gmsearch(*arguments).returncode == 0
         (trial,) = ledger_read(folder / "studies" / "killed").trials.values()
         assert ("continued_from" in trial.training) == kill
         digests.append(trial.training["weights_sha256"])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_studies import Log, edit
 
 from gmsearch import runner
 from gmsearch.driver import Driver, open_study
@@ -14,43 +15,12 @@ from gmsearch.driver.preflight import inspect_run
 from gmsearch.experiment import Plan, TrainingPlan, TrialPlan, TuningPlan
 from gmsearch.ledger import STUDIES, Records, read, spool
 from gmsearch.networks import candidate_from, cost
-from gmsearch.records import Failure, State, WorkRecord
+from gmsearch.records import Failure, State
 from gmsearch.space import Space
 from gmsearch.spacefile import load_space
 
 LR = ("search:", "tune: {lr: [1e-3, 1e-2, 3e-3]}\nsearch:")
 ONE_EPOCH = (("epochs: 2", "epochs: 1"), ("seeds: [0, 1]", "seeds: [0]"))
-
-
-class Log:
-    """Keeps the plans and counts that a driver tells."""
-
-    def __init__(self) -> None:
-        self.plans: list[Plan] = []
-        self.counts: list[tuple[int, int]] = []
-
-    def planned(self, total: int, done: int) -> None:
-        """Keep the counts."""
-        self.counts.append((total, done))
-
-    def started(self, plan: Plan) -> None:
-        """Keep the plan."""
-        self.plans.append(plan)
-
-    def progress(self, progress: Any) -> None:
-        """Need nothing."""
-
-    def finished(self, plan: Plan, record: WorkRecord) -> None:
-        """Need nothing."""
-
-
-def edit(path: Path, *changes: tuple[str, str]) -> None:
-    """Replace texts of the space file, each of which must be there."""
-    text = path.read_text(encoding="utf-8")
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    path.write_text(text, encoding="utf-8")
 
 
 def opened(space: Space, log: Log | None = None) -> Any:

@@ -166,35 +166,38 @@ def _bands(
     Raises:
         InputError: there is no band, a band is listed twice, or a flag does not parse.
     """
-    import collections
     import dataclasses
 
     changed: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if radii is not None or ranges is not None:
-        changed["radii"] = tuple(_numbers("--radii", radii or "", ","))
-        parts = [part for part in (ranges or "").split(",") if part]
-        changed["ranges"] = tuple(_pair(part) for part in parts)
-    bands: Bands = dataclasses.replace(usual, **changed)
+        changed["radii"] = tuple(_number("--radii", part) for part in _parts(radii))
+        changed["ranges"] = tuple(_range("--ranges", part) for part in _parts(ranges))
+    try:
+        bands: Bands = dataclasses.replace(usual, **changed)
+    except FieldError as error:
+        raise InputError("\n".join(f"--{one}" for one in error.errors)) from None
     if not bands.metrics:
         raise InputError("no bands to measure; give some, e.g. --radii 6,12")
-    for name, times in collections.Counter(bands.metrics).items():
-        if times > 1:
-            raise InputError(f"{name} is listed {times} times; list each radius and range once")
     return bands
 
 
-def _numbers(flag: str, text: str, separator: str) -> list[float]:
+def _parts(text: str | None) -> list[str]:
+    return [part for part in (text or "").split(",") if part]
+
+
+def _number(flag: str, text: str) -> float:
     try:
-        return [float(part) for part in text.split(separator) if part]
+        return float(text)
     except ValueError:
-        raise InputError(f"{flag}: expected numbers such as 6,12 or 4:10, got {text!r}") from None
+        raise InputError(f"{flag}: expected numbers such as 6,12, got {text!r}") from None
 
 
-def _pair(text: str) -> tuple[float, float]:
-    numbers = _numbers("--ranges", text, ":")
-    if len(numbers) != 2:
-        raise InputError(f"--ranges: expected ranges such as 4:10, got {text!r}")
-    return numbers[0], numbers[1]
+def _range(flag: str, text: str) -> tuple[float, float]:
+    try:
+        low, high = map(float, text.split(":"))
+    except ValueError:
+        raise InputError(f"{flag}: expected ranges such as 4:10, got {text!r}") from None
+    return low, high
 
 
 def _require_possible(bands: Bands, split: str, context: RunContext) -> None:
