@@ -42,7 +42,7 @@ class Sampler(Protocol):
         """Record the outcome of a proposal."""
 
     def replay(self, asks: Sequence[Proposal], outcomes: Sequence[Outcome]) -> None:
-        """Record what an earlier process asked and was told, before asking for anything new.
+        """Record the asks and outcomes of an earlier process, before asking for anything new.
 
         Args:
             asks: All earlier proposals, in order.

@@ -106,7 +106,7 @@ def _named_values(
 def _classes(
     parameter: Parameter, taken: Mapping[str, object], named: Collection[Value]
 ) -> list[tuple[object, int | None]]:
-    """Return the values to tell apart, each with how many it stands for; None for a continuum."""
+    """Return one value per class, with the size of the class; None for a continuum."""
     if not parameter.active(cast("Assignment", taken)):
         return [(_ABSENT, 1)]
     values = parameter.domain.values()

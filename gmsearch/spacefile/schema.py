@@ -41,7 +41,7 @@ Schema = dict[str, Any]
 SECTIONS = {
     "study": "Name of the study, and of its folder.",
     "about": "The question that the study asks; shown in reports, otherwise unused.",
-    "plugins": "Your own parts: Python files beside the space file, or installed packages.",
+    "plugins": "Your own parts: Python files relative to the space file, or installed packages.",
     "model": "The network: a tree whose leaves are values or domains.",
     "train": "The recipe: training hyper-parameters, values or domains.",
     "baseline": "The arm that the others are compared with: a value for every parameter.",
@@ -65,8 +65,8 @@ _VALUE: Schema = {
 _ASSIGNMENT: Schema = {"type": "object", "additionalProperties": _VALUE}
 _DEFINITIONS: dict[str, Schema] = {
     "when": {
-        "description": "The domain applies where each parameter has the value, or one of those "
-        "listed.",
+        "description": "The domain applies where each parameter has the value, or one of several, "
+        "given here.",
         "minProperties": 1,
         **_ASSIGNMENT,
     },

@@ -35,7 +35,7 @@ DOMAIN_KEYS: dict[str, tuple[str, ...]] = {
     "int": ("step", "log"),
     "float": ("log", "steps"),
 }
-"""The kinds of domain, each with the keys it takes besides `when` and `else`."""
+"""The kinds of domain, each with its keys other than `when` and `else`."""
 CONDITION_KEYS = ("when", "else")
 BROKEN: Final = Slot("")
 """Takes the place of a value with a mistake, which is reported already."""
