@@ -94,6 +94,8 @@ class Unexecuted:
 
 def _plugin(tree: Mapping[str, Any], folder: Path) -> Plugin:
     file = PluginFile(reference=str(tree["reference"]), sha256=str(tree["sha256"]))
+    if Path(file.reference).name != file.reference:
+        raise ValueError(f"{file.reference!r} is not a file name")
     kept = folder / KEPT
     sources = {str(name): _below(kept, str(name)) for name in tree["files"]}
     return Plugin(

@@ -53,20 +53,27 @@ def load_kept(
         PluginError: where a copy is missing or is not the file the study began with, or an
             installed package is not.
     """
-    kept = read_declared(folder)
-    for plugin in kept:
+    kept = {plugin.file: plugin for plugin in read_declared(folder)}
+    for file in kept if files is None else files:
+        if file not in kept:
+            raise _changed(file, folder / KEPT / file.reference)
+    for plugin in kept.values():
         for source, sha256 in plugin.watched.items():
             _require_kept(source, sha256)
-    plugins = load([plugin.file.reference for plugin in kept], folder / KEPT, announce=announce)
-    wanted = [plugin.file for plugin in kept] if files is None else files
-    for file in wanted:
-        if all(plugin.file != file for plugin in plugins):
-            path = next((p.path for p in plugins if p.file.reference == file.reference), folder)
-            raise PluginError(
-                f"{path}: is not the {file.reference} (SHA-256 {file.sha256[:16]}) that the study "
-                "began with; restore it"
-            )
+    references = [file.reference for file in kept]
+    plugins = load(references, folder / KEPT, announce=announce)
+    for plugin in plugins:
+        if plugin.file not in kept:
+            before = next(file for file in kept if file.reference == plugin.file.reference)
+            raise _changed(before, plugin.path)
     return plugins
+
+
+def _changed(file: PluginFile, path: Path) -> PluginError:
+    return PluginError(
+        f"{path}: is not the {file.reference} (SHA-256 {file.sha256[:16]}) that the study began "
+        "with; restore it"
+    )
 
 
 def load_for_plan(tree: Mapping[str, Any]) -> None:
