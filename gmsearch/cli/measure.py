@@ -93,7 +93,11 @@ def measure_study(
     logging.basicConfig(format="gmsearch: %(message)s", level=logging.WARNING)
     folder = study_folder(study)
     path = folder / "space.yaml"
-    space = load_space(path, data_root=data_root, execute=True)
+
+    def announce(_study: str, files: Sequence[Path]) -> None:
+        console.print(f"{study}: executes {', '.join(map(str, files))}")
+
+    space = load_space(path, data_root=data_root, execute=True, announce=announce)
     bands = _bands(space.bands, radii, ranges, options)
     context = inspect_run(space, path)
     _require_possible(bands, split, context)
