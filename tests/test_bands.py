@@ -270,11 +270,11 @@ def test_the_farthest_frequency_of_images_that_are_not_square() -> None:
     [
         ({"radii": (4, 0)}, r"radii: expected a list, each a number above 0, got \[4, 0\]"),
         ({"radii": (-1,)}, r"radii: expected a list, each a number above 0, got \[-1\]"),
-        ({"radii": (4, 4.0)}, "radii: 4 is listed twice; remove one"),
+        ({"radii": (4, 4.0)}, r"radii\.1: 4 is listed twice; remove one"),
         ({"radii": (23,)}, r"radii: 23 leaves .* images of 32 pixels, .* end at 22\.6"),
         ({"radii": (23,), "boundary": "mirror"}, "radii: 23 leaves"),
-        ({"ranges": ((6, 6),)}, r"ranges: \[6, 6\] is empty; give the lower end first"),
-        ({"ranges": ((9, 4),)}, r"ranges: \[9, 4\] is empty; give the lower end first"),
+        ({"ranges": ((6, 6),)}, r"ranges\.0: \[6, 6\] is empty; give the lower end first"),
+        ({"ranges": ((9, 4),)}, r"ranges\.0: \[9, 4\] is empty; give the lower end first"),
         ({"ranges": ((-1, 6),)}, r"ranges: expected .*, got \[\[-1, 6\]\]"),
         ({"ranges": ((4.3, 4.4),)}, r"ranges: 4\.3:4\.4 leaves .* wider apart"),
         ({"ranges": ((23, 30),)}, "ranges: 23:30 leaves"),
@@ -296,8 +296,8 @@ def test_all_that_is_wrong_with_bands_is_reported_at_once() -> None:
         "radii: expected a list, each a number above 0, got [0]",
         "edge: expected one of lt, le, got 'nope'",
         "every: expected an integer from 0, got -1",
-        "ranges: [4, 2] is empty; give the lower end first",
-        "ranges: 1-2 is listed twice; remove one",
+        "ranges.0: [4, 2] is empty; give the lower end first",
+        "ranges.2: 1-2 is listed twice; remove one",
     ]
 
 

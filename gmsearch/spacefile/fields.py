@@ -41,7 +41,7 @@ class Field:
     """Plain data with tuples; meaningless where a value is required."""
 
 
-def fields_of(cls: type[Any]) -> dict[str, Field]:
+def fields_of(cls: Any) -> dict[str, Field]:
     """Return the keys of a dataclass, and `preset` or `recipe` where it has named rows."""
     fields = dict(_own_fields(cls))
     if presets := tuple(name for name in PRESETS if FAMILIES[preset_family(name)].spec is cls):
@@ -51,6 +51,7 @@ def fields_of(cls: type[Any]) -> dict[str, Field]:
     return fields
 
 
+@functools.cache
 def _own_fields(cls: type[Any]) -> Mapping[str, Field]:
     hints = typing.get_type_hints(cls, include_extras=True)
     fields = {}
