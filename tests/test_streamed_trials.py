@@ -19,6 +19,7 @@ from gmsearch.experiment import (
     DataSpec,
     FolderImages,
     Plan,
+    RemeasurePlan,
     TrialPlan,
     plan_from,
     recipe_from,
@@ -43,7 +44,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "images"
 
 
-def plan_on(data: DataSpec, folder: Path, **recipe: Any) -> Plan:
+def plan_on(data: DataSpec, folder: Path, **recipe: Any) -> TrialPlan:
     """Return the plan of a tiny trial on the images, with the official recipe's augmentation."""
     folder.mkdir()
     values = {
@@ -132,11 +133,17 @@ def test_scores_are_those_in_memory(root: Path, tmp_path: Path) -> None:
     trained = dataclasses.replace(trained, bands=bands)
     record = run(trained)
     folder = tmp_path / "memory"
-    plan = dataclasses.replace(
-        trained,
-        kind="measure",
+    plan = RemeasurePlan(
+        key=trained.key,
+        arm=trained.arm,
+        params=trained.params,
+        seed=trained.seed,
         data=like,
         data_identity=load(like).identity,
+        bands=bands,
+        device=trained.device,
+        threads=trained.threads,
+        study_dir=trained.study_dir,
         split="evaluation",
         wanted=VERSIONS,
     )
