@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from gmsearch.data.source import Listed, Source
 from gmsearch.errors import FieldError
-from gmsearch.experiment import DATA_SPECS, DataSpec, PluginFile
+from gmsearch.experiment import DataSpec, PluginFile
 from gmsearch.plugins import Part, entered_part
 from gmsearch.tables import Table
 
@@ -105,27 +105,6 @@ FORMATS: Table[Format] = _Formats(
     },
 )
 """Reader of every data set, by the `name` of its spec."""
-
-
-def register_format(name: str, spec: type[DataSpec], data_format: Format) -> None:
-    """Add a data set: its spec for space files, its reader for trials.
-
-    Args:
-        name: Value of `data.name` in a space file, and of the spec's field `name`.
-        spec: A dataclass of the options a space file may give.
-        data_format: How the data set is read.
-
-    Raises:
-        FieldError: where the name is taken.
-    """
-    FORMATS.register(name, data_format)
-    DATA_SPECS.register(name, spec)
-
-
-def forget_formats(source: str) -> None:
-    """Remove the data sets registered from a file, given by its SHA-256."""
-    for name in [name for name, row in FORMATS.items() if row.source == source]:
-        del FORMATS[name], DATA_SPECS[name]
 
 
 def open_stored(spec: DataSpec) -> Decodable:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 
-from gmsearch.data import FORMATS, Arrays, Format, load, register_format, stored_arrays
+from gmsearch.data import FORMATS, Arrays, Format, load, stored_arrays
 from gmsearch.data.formats import open_stored, open_streamed
 from gmsearch.errors import DataError, FieldError
 from gmsearch.experiment import (
@@ -166,7 +166,8 @@ def stripes(spec: Stripes) -> Arrays:
 @pytest.fixture
 def registered(cache: Path) -> Any:
     """Register the data set for one test."""
-    register_format("stripes", Stripes, Format(stored=stored_arrays(stripes), source="0" * 64))
+    DATA_SPECS.register("stripes", Stripes)
+    FORMATS.register("stripes", Format(stored=stored_arrays(stripes)))
     yield
     del DATA_SPECS["stripes"], FORMATS["stripes"]
 
@@ -185,7 +186,7 @@ def test_a_name_is_registered_once(registered: None) -> None:
     """Neither ours nor another's is replaced."""
     for name in ("stripes", "cifar10"):
         with pytest.raises(FieldError, match=f"name: '{name}' exists already; choose another"):
-            register_format(name, Stripes, Format(stored=stored_arrays(stripes)))
+            FORMATS.register(name, Format(stored=stored_arrays(stripes)))
 
 
 @pytest.mark.parametrize(
@@ -199,13 +200,10 @@ def test_a_name_is_registered_once(registered: None) -> None:
     ],
 )
 def test_arrays_of_another_form_are_refused(
-    cache: Path, change: dict[str, Any], message: str
+    registered: None, change: dict[str, Any], message: str
 ) -> None:
     """One line with the array, what was expected and what came."""
     wrong = dataclasses.replace(stripes(Stripes()), **change)
-    register_format("stripes", Stripes, Format(stored=stored_arrays(lambda _: wrong)))
-    try:
-        with pytest.raises(DataError, match=message):
-            load(Stripes())
-    finally:
-        del DATA_SPECS["stripes"], FORMATS["stripes"]
+    FORMATS["stripes"] = Format(stored=stored_arrays(lambda _: wrong))
+    with pytest.raises(DataError, match=message):
+        load(Stripes())
