@@ -188,8 +188,9 @@ def _metric_names() -> set[str]:
 def _enter_dataset(part: Part, file: PluginFile) -> None:
     fields: list[Any] = [
         ("name", Literal[part.name], dataclasses.field(default=part.name)),
-        ("root", str, dataclasses.field(default=".")),
     ]
+    if "root" not in part.arguments or part.arguments["root"].default is not dataclasses.MISSING:
+        fields.append(("root", str, dataclasses.field(default=".")))
     base = {field.name for field in dataclasses.fields(StreamableImages)}
     fields += [field for field in _fields(part) if field[0] not in base]
     DATA_SPECS[part.name] = dataclasses.make_dataclass(

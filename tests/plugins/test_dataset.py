@@ -12,9 +12,10 @@ from PIL import Image
 
 from gmsearch import plugins
 from gmsearch.data import ImageStream, load
-from gmsearch.errors import DataError, FieldError
+from gmsearch.errors import DataError, FieldError, SpaceError
 from gmsearch.experiment import data_from
 from gmsearch.plain import plain
+from gmsearch.spacefile import load_space
 
 Write = Callable[..., Path]
 
@@ -133,7 +134,7 @@ BAD = {
             "    x = ['/no/such.png', '/no/other.png'], [0, 1]\n"
             "    return {'train': x, 'evaluation': x}\n"
         ),
-        "/no/such.png cannot be read (No such file or directory); check its rights",
+        "/no/such.png cannot be read (No such file or directory); check its permissions",
     ),
 }
 
@@ -154,3 +155,33 @@ def test_arrays_are_not_streamed(plugin: Write) -> None:
     """A data set of arrays says so where it is to be streamed."""
     with pytest.raises(DataError, match="returns arrays, which are not streamed"):
         load(_load(plugin, ARRAYS, resolution=8, stream=True))
+
+
+def test_a_space_file_names_it(plugin: Write, images: Path) -> None:
+    """Arguments are keys of `data`, checked at their line; a folder is asked for if it is used."""
+    folder = plugin(ARRAYS + FILES).parent
+    space = folder / "space.yaml"
+    lines = [
+        "study: mine",
+        "plugins: [mine.py]",
+        "model: {widths: [4], depths: [1], kernel_size: 3}",
+        "data: {name: noise, images: 30}",
+        "objectives: {top1: maximize}",
+        "search: {method: grid, seeds: [0]}",
+    ]
+    space.write_text("\n".join(lines), encoding="utf-8")
+    assert len(load(load_space(space).data).evaluation) == 30
+    lines[3] = f"data: {{name: files, root: {images}, resolution: 8}}"
+    space.write_text("\n".join(lines), encoding="utf-8")
+    assert len(load(load_space(space).data).evaluation) == 12
+    for data, expected in (
+        ("{name: noise, images: many}", f"{space}:4:29: data.images: expected an integer"),
+        ("{name: noise, image: 3}", f"{space}:4:21: data: unknown key 'image'; did you mean"),
+        ("{name: files, resolution: 8}", f"{space}:4:1: data: root is missing; add `root: FOLD"),
+        ("{name: noises}", f"{space}:4:14: data"),
+    ):
+        lines[3] = f"data: {data}"
+        space.write_text("\n".join(lines), encoding="utf-8")
+        with pytest.raises(SpaceError) as caught:
+            load_space(space)
+        assert str(caught.value).startswith(expected), caught.value

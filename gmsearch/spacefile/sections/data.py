@@ -42,7 +42,8 @@ def read_data(node: Node, data_root: Path | None) -> DataSpec | None:
     if values is None:
         return None
     if "root" in fields_of(cls) and "root" not in values.wrong:
-        root = _root(values.given.get("root"), node, data_root)
+        default = fields_of(cls)["root"].default  # None where a folder is required
+        root = _root(values.given.get("root", default), node, data_root)
         values.given["root"] = root
         values.wrong |= set() if root is not None else {"root"}
     spec: DataSpec | None = build_from(node, cls, values)
