@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from gmsearch.engines import serial
 from gmsearch.errors import StudyError
 from gmsearch.experiment import Plan, TimingPlan, TrialPlan
 from gmsearch.ledger import STUDIES, Records, read, spool
+from gmsearch.plain import digest
 from gmsearch.records import Failure, State
 from gmsearch.space import Space
 from gmsearch.spacefile import load_space
@@ -28,8 +29,8 @@ MEASURED = {"seconds", "run", "started", "created"}
 TIMED = {"latency_ms"}
 
 
-def facts_of(space: Space) -> RunContext:
-    """Return the facts of a space on this CPU."""
+def context_of(space: Space) -> RunContext:
+    """Return the context of a run of a space on this CPU."""
     return inspect_run(space, Path("tiny.yaml"))
 
 
@@ -141,7 +142,7 @@ def test_an_interrupted_study_ends_as_one_that_was_not(
     started: list[str] = []
     for plans in (1, 0, 2, 1):
         log = Log()
-        with open_study(space, facts_of(space), log, engine="serial") as driver:
+        with open_study(space, context_of(space), log, engine="serial") as driver:
             run_plans(driver, plans)
             driver.next()
         started += [plan.key for plan in log.plans[:plans]]
@@ -158,7 +159,7 @@ def test_an_interrupted_study_ends_as_one_that_was_not(
 def test_what_a_worker_spooled_is_not_trained_again(tiny_space: Path) -> None:
     """A record in the spool counts, though the driver died before it was told."""
     space, log = load_space(tiny_space), Log()
-    with open_study(space, facts_of(space), log, engine="serial") as driver:
+    with open_study(space, context_of(space), log, engine="serial") as driver:
         plan = driver.next()
         assert plan is not None
         list(runner.run(plan))
@@ -172,7 +173,7 @@ def test_a_timing_runs_alone_and_first(tiny_space: Path) -> None:
     two = ("activation: {choice: [relu6, gelu]}", "activation: relu6")
     edit(tiny_space, two, (", gate.activation: relu6", ""), ("flops:", "latency_ms:"))
     space, log = load_space(tiny_space), Log()
-    with open_study(space, facts_of(space), log, engine="serial") as driver:
+    with open_study(space, context_of(space), log, engine="serial") as driver:
         for _ in range(2):
             plan = driver.next()
             assert isinstance(plan, TimingPlan)
@@ -193,7 +194,7 @@ def test_a_timing_runs_alone_and_first(tiny_space: Path) -> None:
 def time_all(path: Path, milliseconds: float) -> list[tuple[str, ...]]:
     """Finish every timing that is due with a made-up time; return what each wanted."""
     space, wanted = load_space(path), []
-    with open_study(space, facts_of(space), Log(), engine="serial") as driver:
+    with open_study(space, context_of(space), Log(), engine="serial") as driver:
         while isinstance(plan := driver.next(), TimingPlan):
             wanted.append(plan.wanted)
             ends = {"": 1.0, ".low": 0.9, ".high": 1.1}
@@ -215,6 +216,81 @@ def test_a_condition_is_timed_once_a_study(tiny_space: Path) -> None:
     assert time_all(tiny_space, 4.0) == []
 
 
+def end_timing(driver: Driver, plan: TimingPlan, device_name: str, milliseconds: float) -> None:
+    """End a timing with a made-up time, as a worker on a device of that name would."""
+    task = {"classes": 3, "resolution": 32}
+    ends = {"": 1.0, ".low": 0.9, ".high": 1.1}
+    metrics = {f"{m}{end}": milliseconds * f for m in plan.wanted for end, f in ends.items()}
+    record = plan.on(device_name, **task).completed(metrics)
+    spool(Path(plan.study_dir), dataclasses.replace(record, device_name=device_name))
+    driver.finish(plan)
+
+
+def timed_on(path: Path, names: Callable[[TimingPlan], str], driver_device: str) -> Records:
+    """Finish all timings that are due on devices of these names; return the records."""
+    space = load_space(path)
+    context = dataclasses.replace(context_of(space), device_name=driver_device)
+    with open_study(space, context, Log(), engine="serial") as driver:
+        while isinstance(plan := driver.next(), TimingPlan):
+            end_timing(driver, plan, names(plan), 2.0)
+        if plan is not None:
+            assert isinstance(plan, TrialPlan)
+            assert plan.known["latency_ms"] == 2.0
+    return read(STUDIES / space.study)
+
+
+def test_timings_are_of_the_device_that_measured_them(tiny_space: Path) -> None:
+    """A driver without a GPU compares what its workers timed on theirs, and resumes from it."""
+    edit(tiny_space, ("flops: minimize", "latency_ms: minimize"))
+    records = timed_on(tiny_space, lambda _: "A GPU", "A head node")
+    assert [record.device_name for record in records.timings] == ["A GPU"] * 4
+    assert len({record.key for record in records.timings}) == 4
+    assert all(record.failure is None for record in records.timings)
+    assert len(timed_on(tiny_space, lambda _: "A GPU", "A head node").timings) == 4
+    # A machine of another name has measured nothing yet.
+    records = timed_on(tiny_space, lambda _: "Its own", "Its own")
+    assert [record.device_name for record in records.timings[4:]] == ["Its own"] * 4
+
+
+def test_timings_of_two_devices_are_never_mixed(tiny_space: Path) -> None:
+    """A timing made on another device than the others fails, and is made again."""
+    edit(tiny_space, ("flops: minimize", "latency_ms: minimize"))
+
+    def names(plan: TimingPlan) -> str:
+        gelu = plan.params["gate.activation"] == "gelu"
+        return "A small GPU" if gelu and plan.attempt == 1 else "A GPU"
+
+    records = timed_on(tiny_space, names, "A head node")
+    failed = [record for record in records.timings if record.failure is not None]
+    assert [record.failure for record in failed] == [Failure.INFRASTRUCTURE] * 2
+    assert {record.error for record in failed} == {
+        "timed on A small GPU, but the timings of this run are compared on A GPU"
+    }
+    good = [record for record in records.timings if record.device_name == "A GPU"]
+    assert len({record.key for record in good}) == len(good) == 4
+
+
+def test_on_one_machine_keys_are_those_of_release_0_1(tiny_space: Path) -> None:
+    """The key of a timing is the digest of candidate, data, threads and the driver's device."""
+    edit(tiny_space, ("flops: minimize", "latency_ms: minimize"))
+    space, log = load_space(tiny_space), Log()
+    context = context_of(space)
+    with open_study(space, context, log, engine="serial") as driver:
+        plan = driver.next()
+        assert isinstance(plan, TimingPlan)
+        assert plan.key == digest(
+            {
+                "candidate": plan.arm.candidate.digest,
+                "classes": 3,
+                "resolution": 32,
+                "device": context.device_name,
+                "threads": 1,
+            }
+        )
+        name = runner.device_name(plan.device)
+        assert plan.on(name, classes=3, resolution=32) == plan
+
+
 @pytest.mark.parametrize(
     ("bounds", "feasible"),
     [("max: 1.85", True), ("max: 1.75", False), ("min: 2.15", True), ("min: 2.25", False)],
@@ -226,7 +302,7 @@ def test_a_timed_metric_breaks_a_bound_with_its_whole_interval(
     edit(tiny_space, ("search:", f"constraints: {{latency_ms@b64: {{{bounds}}}}}\nsearch:"))
     time_all(tiny_space, 2.0)
     space = load_space(tiny_space)
-    with open_study(space, facts_of(space), Log(), engine="serial") as driver:
+    with open_study(space, context_of(space), Log(), engine="serial") as driver:
         plan = driver.next()
     assert (plan is not None) == feasible
 
@@ -254,7 +330,7 @@ def test_an_ask_names_the_operators_that_its_cost_leaves_out(tiny_space: Path) -
     names = "{choice: [mobilenetv3_small_050, mobilenetv2_035]}"
     tiny_space.write_text(f"{head}model: {{family: timm, name: {names}}}{rest}")
     space = load_space(tiny_space)
-    with open_study(space, facts_of(space), Log(), engine="serial") as driver:
+    with open_study(space, context_of(space), Log(), engine="serial") as driver:
         driver.advance()
     asks = read(STUDIES / space.study).asks
     assert [list(ask.uncounted) for ask in asks] == [["mean"], []]
@@ -278,7 +354,7 @@ def test_loosening_a_constraint_trains_what_it_had_kept_out(tiny_space: Path) ->
 def test_what_is_forbidden_later_is_not_trained(tiny_space: Path) -> None:
     """An arm asked for and then forbidden stays untrained, whatever was asked before."""
     space = load_space(tiny_space)
-    with open_study(space, facts_of(space), Log(), engine="serial") as driver:
+    with open_study(space, context_of(space), Log(), engine="serial") as driver:
         run_plans(driver, 1)
     edit(tiny_space, ("search:", "forbid: [{gate.activation: gelu}]\nsearch:"))
     records, log = run_all(tiny_space)
@@ -290,7 +366,7 @@ def test_a_space_that_holds_fewer_than_asked_for_ends_and_says_so(tiny_space: Pa
     """All there is is trained; the rest is a remark, and the counts are those of what there is."""
     edit(tiny_space, ("method: grid", "method: random, candidates: 9"))
     space, log = load_space(tiny_space), Log()
-    with open_study(space, facts_of(space), log, engine="serial") as driver:
+    with open_study(space, context_of(space), log, engine="serial") as driver:
         serial.run(driver)
         assert driver.finished
         assert driver.counts == (8, 8)
@@ -333,7 +409,7 @@ def test_another_space_is_refused_by_name(
 def test_other_images_under_the_same_name_are_refused(finished: Path) -> None:
     """A study never mixes trials on two versions of its data."""
     space = load_space(finished)
-    other = dataclasses.replace(facts_of(space), data_identity="0" * 16)
+    other = dataclasses.replace(context_of(space), data_identity="0" * 16)
     with (
         pytest.raises(StudyError, match="other data"),
         open_study(space, other, Log(), engine="serial"),
@@ -382,7 +458,7 @@ def test_only_the_machines_failures_are_tried_again(
     """Three attempts in all where the machine failed, one where the candidate did."""
     edit(tiny_space, ("seeds: [0, 1]", "seeds: [0]"))
     space, log = load_space(tiny_space), Log()
-    with open_study(space, facts_of(space), log, engine="serial") as driver:
+    with open_study(space, context_of(space), log, engine="serial") as driver:
         while (plan := driver.next()) is not None:
             finish_as(driver, plan, failure)
         assert driver.finished
@@ -394,7 +470,7 @@ def test_only_the_machines_failures_are_tried_again(
 def test_a_worker_that_left_nothing_is_infrastructure(tiny_space: Path) -> None:
     """A plan that ends without a record is recorded as lost, and tried again."""
     space, log = load_space(tiny_space), Log()
-    with open_study(space, facts_of(space), log, engine="serial") as driver:
+    with open_study(space, context_of(space), log, engine="serial") as driver:
         plan = driver.next()
         assert plan is not None
         driver.finish(plan)
@@ -409,7 +485,7 @@ def test_too_many_failures_stop_a_study_that_can_be_resumed(tiny_space: Path) ->
     """Beyond search.max_failed nothing more is handed out; what is left stays to be done."""
     edit(tiny_space, ("method: grid", "method: grid, max_failed: 1"))
     space, log = load_space(tiny_space), Log()
-    with open_study(space, facts_of(space), log, engine="serial") as driver:
+    with open_study(space, context_of(space), log, engine="serial") as driver:
         for _ in range(2):
             plan = driver.next()
             assert plan is not None
@@ -451,11 +527,11 @@ def test_selection_sees_the_holdout_never_the_evaluation_split(
 def test_the_study_folder_is_locked_while_it_runs(tiny_space: Path) -> None:
     """A second start of a running study is refused, and the first goes on."""
     space = load_space(tiny_space)
-    with open_study(space, facts_of(space), Log(), engine="serial") as driver:
+    with open_study(space, context_of(space), Log(), engine="serial") as driver:
         run_plans(driver, 1)
         with (
             pytest.raises(StudyError, match="is being run by process"),
-            open_study(space, facts_of(space), Log(), engine="serial"),
+            open_study(space, context_of(space), Log(), engine="serial"),
         ):
             pass
         run_plans(driver, 1)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -44,9 +46,10 @@ def _nobody_left() -> Iterator[None]:
             process.communicate()
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
-    """Start the command line in the current folder."""
-    command = [sys.executable, "-m", "gmsearch", *arguments]
+def start(*arguments: str, nice: int = 0) -> subprocess.Popen[str]:
+    """Start the command line in the current folder, at a lower priority if asked for."""
+    polite = ["nice", "-n", str(nice)] if nice else []
+    command = [*polite, sys.executable, "-m", "gmsearch", *arguments]
     # What a shell puts in the background, or nohup runs, these tests perhaps, is deaf to one.
     before = {number: signal.signal(number, signal.SIG_DFL) for number in _HEARD}
     try:
@@ -140,6 +143,7 @@ def test_kill_9_of_the_driver_loses_nothing(longer: Path, serial: list[dict[str,
     """Killed and started again at once, a study has every trial once and the same numbers."""
     process = start("run", "tiny.yaml")
     wait_for_trials("tiny", 3, process)
+    assert {worker.nice() for worker in workers_of(process)} == {os.nice(0)}
     process.kill()
     process.communicate(timeout=30)
     code, errors = finish(start("run", "tiny.yaml"))
@@ -158,10 +162,13 @@ def listening(process: subprocess.Popen[str]) -> set[str]:
 def test_a_killed_worker_costs_one_attempt(longer: Path, serial: list[dict[str, Any]]) -> None:
     """A worker killed mid-trial is an infrastructure failure; the trial is run again.
 
-    Meanwhile no process of ours can be reached from another machine.
+    Meanwhile no process of ours can be reached from another machine, and the workers run at the
+    priority of the command.
     """
-    process = start("run", "tiny.yaml")
+    process = start("run", "tiny.yaml", nice=5)
     wait_for_trials("tiny", 1, process)
+    assert psutil.Process(process.pid).nice() == os.nice(0) + 5
+    assert {worker.nice() for worker in workers_of(process)} == {os.nice(0) + 5}
     assert listening(process) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
     assert listening(process)
     for worker in workers_of(process):
@@ -197,3 +204,72 @@ def test_an_interrupt_ends_soon_keeps_what_finished_and_says_how_to_go_on(
     assert all(trial["state"] == State.COMPLETE for trial in kept)
     _, alive = psutil.wait_procs(children, timeout=10)
     assert alive == []
+
+
+def _wait_for_port(port: int, process: subprocess.Popen[str]) -> None:
+    """Wait until something listens on a port of this machine."""
+    end = time.monotonic() + 90
+    while time.monotonic() < end:
+        assert process.poll() is None, process.communicate()
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.2)
+    pytest.fail(f"nothing listens on port {port} in time")
+
+
+JOIN = """
+import sys
+from gmsearch.engines.ray import joined
+import ray
+for _ in range(2):
+    with joined(sys.argv[1]):
+        print(ray.get(ray.remote(num_cpus=1)(lambda: "worked").remote()), flush=True)
+"""
+
+
+@pytest.fixture
+def cluster() -> Iterator[tuple[str, dict[str, str]]]:
+    """Start a Ray cluster of one node; return its address and the environment with its token."""
+    token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64, "RAY_USAGE_STATS_ENABLED": "0"}
+    environment = {**os.environ, **token}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    # A short path, which the names of sockets need.
+    with tempfile.TemporaryDirectory(
+        prefix="gm", dir="/tmp", ignore_cleanup_errors=True
+    ) as folder:
+        place = ["--node-ip-address=127.0.0.1", f"--port={port}", f"--temp-dir={folder}"]
+        size = ["--num-cpus=1", "--include-dashboard=false", "--disable-usage-stats"]
+        start_head = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"]
+        head = subprocess.Popen(
+            [*start_head, *place, *size],
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            _wait_for_port(port, head)
+            yield f"127.0.0.1:{port}", environment
+            assert head.poll() is None
+        finally:
+            family = [*psutil.Process(head.pid).children(recursive=True), psutil.Process(head.pid)]
+            for member in family:
+                member.terminate()
+            _, alive = psutil.wait_procs(family, timeout=10)
+            for member in alive:
+                member.kill()
+            head.wait()
+
+
+def test_a_joined_cluster_keeps_running(cluster: tuple[str, dict[str, str]]) -> None:
+    """Joined by its address twice in turn: leaving does not end it."""
+    address, environment = cluster
+    command = [sys.executable, "-c", JOIN, address]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout.split() == ["worked"] * 2, done.stderr
