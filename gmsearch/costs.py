@@ -26,7 +26,7 @@ from gmsearch.space import Space
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Task:
-    """What a network is built for: so many classes, images of so many pixels a side."""
+    """Classification task of a network: number of classes, and side of the images in pixels."""
 
     classes: int
     resolution: int

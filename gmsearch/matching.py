@@ -1,4 +1,4 @@
-"""One field of a candidate scaled by one factor until its cost is that of the baseline."""
+"""Scale one field of a candidate until its cost equals the baseline's."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ Measure = Callable[[Candidate], float]
 def matched(candidate: Candidate, match: Match, target: float, measure: Measure) -> Candidate:
     """Return `candidate` with one field scaled so that its cost is `target`, within tolerance.
 
-    One common factor is sought by bisection, since the cost grows with it, and its values rounded
-    to whole steps. Where rounding alone misses, single stages are moved by a few steps, by a tenth
-    of their value at most but always by one if need be: what lies nearest to the common factor
-    (least sum of squared relative deviations) is taken first. A candidate that costs `target`
-    already stays as it is. A stage of a MobileNetV2 without expansion keeps its ratio of 1.
+    A common factor is found by bisection, since the cost grows with it, and the scaled values are
+    rounded to whole steps. If rounding misses the tolerance, single stages are moved by a few
+    steps, by at most a tenth of their value but always by one if necessary, in the order of their
+    distance to the common factor (sum of squared relative deviations). A candidate that already
+    costs `target` is not changed. A MobileNetV2 stage without expansion keeps its ratio of 1.
 
     Returns:
-        The first candidate within the tolerance; where there is none, the one with the nearest
-        cost of those tried.
+        The first candidate within the tolerance; if there is none, the one with the nearest cost
+        among those tried.
     """
     room, own = match.tolerance * target, measure(candidate)
     if abs(own - target) <= room:

@@ -15,16 +15,13 @@ from collections.abc import Iterable
 from gmsearch.driver.observer import Observer
 from gmsearch.driver.outcomes import ArmResults
 from gmsearch.driver.preflight import RunContext
+from gmsearch.driver.proposals import Proposals
 from gmsearch.driver.queue import AskedArms, Queue
 from gmsearch.driver.tuning import tuning_remarks
-from gmsearch.errors import InputError
-from gmsearch.experiment import Arm, Decision, Plan, Progress, TimingPlan, TrialPlan, TuningPlan
+from gmsearch.experiment import Decision, Plan, Progress, TimingPlan, TrialPlan, TuningPlan
 from gmsearch.ledger import Ledger
-from gmsearch.plain import plain
 from gmsearch.records import (
-    AskRecord,
     Failure,
-    InfeasibleRecord,
     Record,
     RunRecord,
     State,
@@ -32,7 +29,7 @@ from gmsearch.records import (
     TrialRecord,
     WorkRecord,
 )
-from gmsearch.search import Proposal, Scheduler, sampler
+from gmsearch.search import Scheduler
 from gmsearch.space import Space
 
 _log = logging.getLogger(__name__)
@@ -64,19 +61,12 @@ class Driver:
             start: record of this run, written before the first plan is handed out: a run that
                 has nothing to do leaves no trace.
             scheduler: decides which running trials stop early; none do without one.
-
-        Raises:
-            InputError: there is a scheduler, but no holdout it could compare trials on.
         """
-        if scheduler is not None and not context.holdout_images:
-            raise InputError(
-                "early stopping compares trials on the holdout, but data.holdout is 0; raise it"
-            )
         self.space = space
         self.stopped: str | None = None
         """Why the study stopped before its end, if it did."""
         self.remark: str | None = None
-        """How the study ended, if otherwise than asked for."""
+        """A note on a study that ended otherwise than requested."""
         self.scheduler = scheduler
         self._ledger = ledger
         self._results = ArmResults(space, context, ledger.records)
@@ -86,11 +76,7 @@ class Driver:
             self._results, ledger.folder, self._run, scheduled=scheduler is not None
         )
         self._start: RunRecord | None = start
-        self._proposals = [_proposal(space, record) for record in ledger.records.asks]
-        self._arms = [self._results.arm(p.assignment) for p in self._proposals]
-        self._reported = 0
-        self._asked_before = bool(self._proposals)
-        self._sampler = sampler(space)
+        self._proposals = Proposals(space, ledger, self._results, self._run)
         self._pending: deque[Plan] = deque()
         self._running: dict[str, Plan] = {}
         self._exhausted = False
@@ -103,7 +89,7 @@ class Driver:
     @property
     def counts(self) -> tuple[int, int]:
         """Number of trials, as far as known, and how many of them are finished; with tunings."""
-        return self._count(self._trainable())
+        return self._count(self._proposals.trainable())
 
     @property
     def untrained(self) -> int:
@@ -188,10 +174,10 @@ class Driver:
     def advance(self) -> None:
         """Fill the queue with what is missing; tell and ask the sampler if nothing is."""
         while not self._exhausted:
-            arms = self._trainable()
+            arms = self._proposals.trainable()
             self._pending.extend(self._queue.timings(arms))
             if not self._pending:
-                self._record_infeasible()
+                self._proposals.record_infeasible()
                 self._pending.extend(self._queue.tunings(arms))
             if not self._pending:
                 self._record_tuned(arms)
@@ -199,7 +185,7 @@ class Driver:
                 self._pending.extend(self._queue.remeasures(arms))
                 self._name_lost()
             if not self._pending:
-                self._tell()
+                self._proposals.tell()
                 self._exhausted = not self._ask(len(arms))
             if self._pending or self._exhausted:
                 self._observer.planned(*self._count(arms))
@@ -233,36 +219,6 @@ class Driver:
                 f"measured from their weights: {paths}; restore the files, or remove the bands"
             )
 
-    def _trainable(self) -> AskedArms:
-        """Return the arms asked for that are allowed and break no constraint known yet, in order.
-
-        An arm that was asked for may have been forbidden since.
-        """
-        arms: AskedArms = {}
-        for proposal, arm in zip(self._proposals, self._arms, strict=True):
-            allowed = not self.space.forbidden(proposal.assignment)
-            if allowed and arm.digest not in arms and not self._results.violations(arm):
-                arms[arm.digest] = (arm, proposal.assignment)
-        return arms
-
-    def _record_infeasible(self) -> None:
-        """Record the proposals that broke a constraint before training, once."""
-        written = {record.number for record in self._ledger.records.infeasible}
-        for proposal, arm in zip(self._proposals, self._arms, strict=True):
-            broken = self._results.violations(arm)
-            if broken and proposal.number not in written:
-                self._ledger.append(
-                    InfeasibleRecord(
-                        number=proposal.number,
-                        arm=self.space.arm(proposal.assignment).digest,
-                        digest=arm.candidate.digest,
-                        params=plain(proposal.assignment),
-                        metrics=self._results.known(arm),
-                        violations=broken,
-                        run=self._run,
-                    )
-                )
-
     def _ask(self, trained: int) -> bool:
         """Ask for a batch and record it; False if there is nothing more to try."""
         wanted = self.space.search.candidates
@@ -276,41 +232,12 @@ class Driver:
                 "repeated; loosen the constraints or request fewer candidates"
             )
             return False
-        batch = self._sampler.ask(room)
-        if room and not batch:
+        more = self._proposals.ask(room)
+        if room and not more:
             self.remark = (
                 f"the space has only {trained} feasible candidates; {wanted} were requested"
             )
-        self._proposals += batch
-        arms = [self._results.arm(proposal.assignment) for proposal in batch]
-        self._arms += arms
-        # In one write: after a kill, a sampler would resume otherwise from half a batch.
-        self._ledger.append(*map(self._ask_record, batch, arms))
-        return bool(batch)
-
-    def _ask_record(self, proposal: Proposal, arm: Arm) -> AskRecord:
-        return AskRecord(
-            number=proposal.number,
-            params=plain(proposal.assignment),
-            arm=self.space.arm(proposal.assignment).digest,
-            attributes=proposal.attributes,
-            uncounted=tuple(self._results.uncounted(arm)),
-        )
-
-    def _tell(self) -> None:
-        """Tell the sampler the outcomes it does not know yet, in the order they were asked for."""
-        fresh = self._proposals[self._reported :]
-        outcomes = [
-            self._results.outcome(proposal.number, arm)
-            for proposal, arm in zip(fresh, self._arms[self._reported :], strict=True)
-        ]
-        if self._asked_before:
-            self._sampler.replay(fresh, outcomes)
-            self._asked_before = False
-        else:
-            for outcome in outcomes:
-                self._sampler.tell(outcome)
-        self._reported = len(self._proposals)
+        return more
 
     def _stop_if_too_many_failed(self) -> None:
         limit = self.space.search.max_failed
@@ -325,11 +252,3 @@ class Driver:
             self.stopped = f"{failed} of {len(trials)} trials failed, more than search.max_failed"
             self._pending.clear()
             self._exhausted = True
-
-
-def _proposal(space: Space, record: AskRecord) -> Proposal:
-    return Proposal(
-        number=record.number,
-        assignment=space.assignment(record.params),
-        attributes=record.attributes,
-    )

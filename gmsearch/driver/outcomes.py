@@ -1,4 +1,4 @@
-"""What is known of an arm: cost, timings, constraints, and the outcome reported to the sampler."""
+"""Everything known of an arm: cost, timings, constraints, and its outcome for the sampler."""
 
 from __future__ import annotations
 

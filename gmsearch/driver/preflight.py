@@ -1,4 +1,4 @@
-"""What is checked before a study is opened: data, devices, and whether a run can work at all."""
+"""Checks before a study is opened: data, devices, and whether a run can work at all."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _ARMS_CHECKED = 100
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class RunContext:
-    """Properties of the data and the device that a run depends on, found once at its start."""
+    """Properties of the data and the device that a run depends on, read once at its start."""
 
     data_identity: str
     data_identity_of: str
-    """What the identity is a digest of: parameters, bytes, or paths and sizes."""
+    """Source of the identity's digest: parameters, bytes, or paths and sizes."""
     mean: tuple[float, float, float]
     """Mean of the pixels per channel, in 0..1; images are normalised by it and `std`."""
     std: tuple[float, float, float]

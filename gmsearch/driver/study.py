@@ -14,7 +14,7 @@ from gmsearch.driver.loop import Driver
 from gmsearch.driver.observer import Observer
 from gmsearch.driver.preflight import RunContext
 from gmsearch.environment import describe
-from gmsearch.errors import StudyError
+from gmsearch.errors import InputError, StudyError
 from gmsearch.experiment import ImagesOnDisk
 from gmsearch.ledger import STUDIES, Ledger, write_atomic
 from gmsearch.plain import plain
@@ -42,6 +42,10 @@ def open_study(
         StudyError: the folder is locked, unwritable or damaged, or it belongs to a space or to
             data that differ in what may not change; nothing is written then.
     """
+    if scheduler is not None and not context.holdout_images:
+        raise InputError(
+            "early stopping compares trials on the holdout, but data.holdout is 0; raise it"
+        )
     folder = root / space.study
     frozen = folder / "space.yaml"
     current = [plugin for file in space.plugins if (plugin := plugins.loaded(file)) is not None]

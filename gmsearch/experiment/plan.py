@@ -1,6 +1,6 @@
-"""What a worker is asked to do, one class per kind of work, and how far it is.
+"""Work for a worker, one class per kind, and its progress.
 
-A plan crosses processes as JSON, and makes the records of how it ended.
+A plan crosses processes as JSON, and makes the record of how it ended.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MEASUREMENT_VERSION = 1
 """Raised only when the meaning of a number changes; part of every trial's key."""
 
 Decision = Literal["continue", "stop"]
-"""What becomes of a trial after an epoch."""
+"""Decision on a trial after an epoch."""
 
 
 def trial_key(arm: Arm, *, data_identity: str, holdout: float, seed: int, device_kind: str) -> str:
@@ -61,7 +61,7 @@ def timing_key(arm: Arm, *, classes: int, resolution: int, device_name: str, thr
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """What every plan needs; use the class of the kind of work."""
+    """Fields of every plan; use the class of the kind of work."""
 
     kind: ClassVar[str]
 
@@ -288,7 +288,7 @@ def plan_from(tree: Mapping[str, Any]) -> Plan:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """How far a trial is, after one epoch."""
+    """Progress of a trial after one epoch."""
 
     key: str
     epoch: int

@@ -167,7 +167,7 @@ _KEEPERS: Mapping[type[Record], Callable[[Records, Any], object]] = {
     TrialRecord: lambda records, trial: _add_trial(records.trials, trial),
     TuningRecord: lambda records, tuning: _add_trial(records.tuning, tuning),
 }
-"""How the records of each kind are kept."""
+"""Function that keeps the records of each kind."""
 
 
 def _identity(record: WorkRecord) -> Identity:

@@ -44,7 +44,7 @@ __all__ = [
 ]
 
 WorkRecord = TrialRecord | TimingRecord | MeasureRecord
-"""What a worker leaves when a plan ends."""
+"""Record that a worker leaves when a plan ends."""
 
 _KINDS: tuple[type[Record], ...] = (
     StudyRecord,

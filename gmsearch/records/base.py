@@ -1,4 +1,4 @@
-"""How the fields of a record become the keys of a line, the same for every kind."""
+"""Fields of a record as keys of a line, the same for every kind."""
 
 from __future__ import annotations
 

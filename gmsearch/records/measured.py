@@ -47,7 +47,7 @@ class TimingRecord(Record):
     disturbed: bool | None = None
     """Whether foreign load or a drift of the reference network was detected."""
     protocol: Mapping[str, Any] | None = None
-    """How it was measured: resolution, mode, dtype, threads, device."""
+    """Measurement protocol: resolution, mode, dtype, threads, device."""
     device_name: str | None = None
     """Name of the processor or GPU it ran on; None in ledgers of release 0.1."""
 

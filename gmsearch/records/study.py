@@ -37,7 +37,7 @@ class ImagesPart(Part):
     )
 
     identity_of: str | None = None
-    """What the data identity is a digest of."""
+    """Source of the data identity's digest: parameters, bytes, or paths and sizes."""
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     resolution: int | None = None
@@ -104,7 +104,7 @@ class AskRecord(Record):
     arm: str = ""
     """Digest of the arm as the space gives it: neither matched nor tuned."""
     attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """What the sampler needs to resume."""
+    """State that the sampler needs to resume."""
     uncounted: tuple[str, ...] = ()
     """Operators that the static cost of the candidate leaves out."""
 
@@ -124,7 +124,7 @@ class InfeasibleRecord(Record):
     """Digest of the candidate, matched if the space asks for it."""
     params: Assignment = dataclasses.field(default_factory=dict)
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    """What was known of the candidate before training."""
+    """Metrics of the candidate known before training."""
     violations: Mapping[str, float]
     """By how much each constraint is broken."""
     run: int = 1

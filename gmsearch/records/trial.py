@@ -12,7 +12,7 @@ from gmsearch.records.base import Parsers, Record
 
 
 class State(enum.StrEnum):
-    """How a trial ended."""
+    """State in which a trial ended."""
 
     COMPLETE = "COMPLETE"
     PRUNED = "PRUNED"
@@ -21,7 +21,7 @@ class State(enum.StrEnum):
 
 
 class Failure(enum.StrEnum):
-    """Why a trial failed; the first two are the candidate's fault, the rest the machine's."""
+    """Class of a failure; the first two are the candidate's fault, the rest the machine's."""
 
     DIVERGED = "diverged"
     CODE = "code"
@@ -63,8 +63,9 @@ class TrialRecord(Record):
     protocol: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Options the bands were measured with."""
     training: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """What the recipe leaves open: the dtype, the micro-batch if batches were split, the epochs
-    an interrupted trial was resumed from, the epochs of a pruned one, the weights' digest."""
+    """Details that the recipe leaves open: the dtype, the micro-batch if batches were split, the
+    epochs an interrupted trial was resumed from, the epochs of a pruned one, and the SHA-256 of
+    the weights."""
     seconds: float = 0.0
     attempt: int = 1
     run: int = 1

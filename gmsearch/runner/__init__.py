@@ -1,7 +1,7 @@
 """Run one plan in this process and spool its record; the one place that catches.
 
 `run` never raises for what happens inside a plan: a failed trial is a record. The record is
-durable in the study's spool before anybody is told. It does not decide what to run.
+durable in the study's spool before `run` returns. What to run is decided elsewhere.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Checkpoints of a trial that is being trained, until its record is in the spool.
 
-They are plain data and tensors, which `torch.load` reads with weights_only. What is damaged, of
-another trial, or of another version is not taken up.
+They are plain data and tensors, which `torch.load` reads with weights_only. A checkpoint that is
+damaged, or of another trial or version, is ignored.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _log = logging.getLogger(__name__)
 
 
 def write(folder: Path, key: str, state: Mapping[str, Any]) -> None:
-    """Leave `state` for whoever continues the trial; the one before is kept beside it.
+    """Write `state` for a later attempt to resume from; the previous checkpoint is kept as well.
 
     Raises:
-        StudyError: where the file system refuses.
+        StudyError: the file system refuses.
     """
     current, previous = _paths(folder, key)
     buffer = io.BytesIO()
@@ -39,19 +39,19 @@ def write(folder: Path, key: str, state: Mapping[str, Any]) -> None:
 
 
 def read(folder: Path, key: str) -> dict[str, Any] | None:
-    """Return the last state that can be continued from; None where there is none."""
+    """Return the last state that can be resumed from; None if there is none."""
     for path in _paths(folder, key):
         try:
             return _read(path, key)
         except FileNotFoundError:
             continue
         except Exception as error:  # noqa: BLE001 - whatever a damaged file makes a reader raise
-            _log.warning("%s: not continued from: %s", path, str(error).partition("\n")[0])
+            _log.warning("%s: ignored, not resumed from: %s", path, str(error).partition("\n")[0])
     return None
 
 
 def remove(folder: Path, key: str) -> None:
-    """Remove what `write` left."""
+    """Remove the checkpoints of a trial."""
     for path in _paths(folder, key):
         path.unlink(missing_ok=True)
 
@@ -65,12 +65,12 @@ def _read(path: Path, key: str) -> dict[str, Any]:
     state: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     for name, value in _origin(key).items():
         if state.pop(name) != value:
-            raise DataError(f"it is of another {name}, not {value}")
+            raise DataError(f"expected {name} {value}, got another")
     return state
 
 
 def _origin(key: str) -> dict[str, str]:
-    """Return what a state must agree in for the trial to end as one never interrupted."""
+    """Return what must agree for a resumed trial to end like one never interrupted."""
     return {"trial": key, "gmsearch": __version__, "torch": str(torch.__version__)}
 
 
