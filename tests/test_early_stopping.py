@@ -11,14 +11,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_studies import Log, edit
 
 from gmsearch import runner
 from gmsearch.driver import inspect_run, open_study
 from gmsearch.engines import serial
 from gmsearch.errors import InputError
-from gmsearch.experiment import Decision, Plan, Progress, TrialPlan
+from gmsearch.experiment import Decision, Progress, TrialPlan
 from gmsearch.ledger import STUDIES, Study, read_history, read_study
-from gmsearch.records import State, TrialRecord, WorkRecord
+from gmsearch.records import State, TrialRecord
 from gmsearch.spacefile import load_space
 
 STOP_AT = 2
@@ -33,28 +34,6 @@ class EverySecond:
         return "stop" if odd and progress.epoch == STOP_AT else "continue"
 
 
-class Log:
-    """Observer that keeps plans and epochs."""
-
-    def __init__(self) -> None:
-        self.plans: list[Plan] = []
-        self.epochs: list[Progress] = []
-
-    def planned(self, total: int, done: int) -> None:
-        """Need nothing."""
-
-    def started(self, plan: Plan) -> None:
-        """Keep the plan."""
-        self.plans.append(plan)
-
-    def progress(self, progress: Progress) -> None:
-        """Keep the epoch."""
-        self.epochs.append(progress)
-
-    def finished(self, plan: Plan, record: WorkRecord) -> None:
-        """Need nothing."""
-
-
 @pytest.fixture
 def longer(tiny_space: Path) -> Path:
     """Give the tiny space four epochs and two more objectives."""
@@ -65,15 +44,6 @@ def longer(tiny_space: Path) -> Path:
         ("bands: {radii: [4]}", "bands: {radii: [4], every: 3, curves: evaluation}"),
     )
     return tiny_space
-
-
-def edit(path: Path, *changes: tuple[str, str]) -> None:
-    """Replace texts of the space file, each of which must be there."""
-    text = path.read_text(encoding="utf-8")
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    path.write_text(text, encoding="utf-8")
 
 
 def run_serially(path: Path) -> tuple[Study, Log]:
@@ -212,7 +182,8 @@ def test_a_scheduler_needs_a_holdout(longer: Path) -> None:
 RAY = """
 import pathlib, sys
 sys.path.insert(0, sys.argv[1])
-from test_early_stopping import EverySecond, Log
+from small_studies import Log
+from test_early_stopping import EverySecond
 from gmsearch.driver import inspect_run, open_study
 from gmsearch.engines import ray
 from gmsearch.spacefile import load_space
