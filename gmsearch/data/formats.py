@@ -75,8 +75,8 @@ class _Formats(Table[Format]):
 
     def __missing__(self, name: str) -> Format:
         """Return the reader of a plugin's data set; FieldError, with the names, for any other."""
-        found = entered_part(("dataset", name))
-        return super().__missing__(name) if found is None else _of_plugin(*found)
+        part = entered_part(("dataset", name))
+        return super().__missing__(name) if part is None else _of_plugin(*part)
 
 
 def _of_plugin(part: Part, file: PluginFile) -> Format:

@@ -168,11 +168,15 @@ def _read(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
+        raise DataError(
+            f"{path} cannot be read ({error.strerror}); check its permissions"
+        ) from error
 
 
 def _size(path: str) -> int:
     try:
         return Path(path).stat().st_size
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); check its permissions") from error
+        raise DataError(
+            f"{path} cannot be read ({error.strerror}); check its permissions"
+        ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import itertools
+import random
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from gmsearch.networks import is_counted
 from gmsearch.space import Resources, Space
 
 _ARMS_CHECKED = 100
+_ARMS_DRAWN = 8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,7 +93,7 @@ def require_possible(space: Space, context: RunContext, path: Path) -> None:
                 f"{path}: baseline: breaks {', '.join(broken)}; loosen the constraint, "
                 "or choose another baseline"
             )
-    arms = first_arms(space)
+    arms = [*first_arms(space), *_drawn_arms(space)]
     if any(arm.recipe.compile != "none" for arm in arms):
         missing = lacking("compiled", context.device)
         if missing is not None:
@@ -108,6 +110,13 @@ def first_arms(space: Space) -> list[Arm]:
     if space.count() is None:
         return []
     return [arm for _, arm in itertools.islice(space.arms(), _ARMS_CHECKED)]
+
+
+def _drawn_arms(space: Space) -> list[Arm]:
+    """Return some random arms of a space that has more than its first 100."""
+    if space.at_most(_ARMS_CHECKED):
+        return []
+    return [arm for _, arm in space.some(_ARMS_DRAWN, random.Random(0))]
 
 
 def network_remarks(arms: Iterable[Arm], context: RunContext) -> list[str]:

@@ -98,7 +98,7 @@ def require_logits(model: nn.Module, where: str, *, num_classes: int, resolution
 
 def metric_functions(files: Sequence[PluginFile]) -> dict[str, MetricFunction]:
     """Return the metrics of some plugins by name, see `metric_function`."""
-    return {name: metric_function(*found) for name, found in metric_parts(files).items()}
+    return {name: metric_function(*part) for name, part in metric_parts(files).items()}
 
 
 def metric_function(part: Part, file: PluginFile) -> MetricFunction:

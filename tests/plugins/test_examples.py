@@ -65,11 +65,11 @@ def test_every_example_is_short() -> None:
 
 def test_every_example_is_used(folder: Path) -> None:
     """Every example loads, builds, is counted, evaluated and read as data."""
-    found = spaces(folder)
-    assert len(found) == 6
+    examples = spaces(folder)
+    assert len(examples) == 6
     task = Task(classes=3, resolution=32)
     families, measured = set(), 0
-    for space in found:
+    for space in examples:
         for _, arm in space.arms():
             require_buildable(arm.candidate, task)
             cost, _ = counted(arm.candidate, task)
@@ -80,22 +80,22 @@ def test_every_example_is_used(folder: Path) -> None:
             families.add(arm.candidate.family)
     assert families == {"gmnet", "their_net", "patches"}
     assert measured
-    assert {o.metric for space in found for o in space.objectives} == {
+    assert {o.metric for space in examples for o in space.objectives} == {
         "top1",
         "ece",
         "ece.high@8",
     }
-    data = load(found[-1].data)
+    data = load(examples[-1].data)
     assert data.classes == ("plain", "striped")
     scores = evaluate_bands(
-        build(next(found[0].arms())[1].candidate, num_classes=2, seed=0),
+        build(next(examples[0].arms())[1].candidate, num_classes=2, seed=0),
         torch.from_numpy(data.evaluation.images[:40]),  # type: ignore[union-attr] # in memory
         torch.from_numpy(data.evaluation.labels[:40]),
-        bands=found[0].bands,
+        bands=examples[0].bands,
         mean=data.mean,
         std=data.std,
         device="cpu",
-        extra=metric_functions(found[0].plugins),
+        extra=metric_functions(examples[0].plugins),
     )
     values = named_metrics(scores)
     assert 0 <= values["ece"] <= 1

@@ -342,6 +342,18 @@ def test_bad_input_is_one_line(folder: Path, gmsearch: Run, case: str) -> None:
     assert not (folder / "studies").exists()
 
 
+def test_an_endless_space_is_tried_before_it_is_searched(folder: Path, gmsearch: Run) -> None:
+    """Where candidates cannot be listed, some are drawn and built before anything is written."""
+    smallest(folder)
+    edit(folder / "mine.yaml", "lr: 3e-3", "lr: {float: [1e-3, 1e-2], log: true}")
+    edit(folder / "mine.yaml", "method: grid", "method: random, candidates: 4")
+    edit(folder / "their_net.py", "self.head(self.body(x))", "self.body(x)")
+    done = gmsearch("run", "mine.yaml", "--engine", "serial")
+    assert done.returncode == 2
+    assert "their_net of my_net.py: expected logits of shape (2, 3), got (2, 4)" in done.stderr
+    assert not (folder / "studies").exists()
+
+
 FAILING = {
     "nan": ("return float('nan')", "expected a finite number, got nan"),
     "word": ("return 'high'", "expected a finite number, got 'high'"),
