@@ -19,7 +19,6 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-
 # A busy machine is slow, not wrong.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
