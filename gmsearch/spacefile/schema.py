@@ -28,7 +28,11 @@ from gmsearch.spacefile.fields import (
 )
 from gmsearch.spacefile.sections.data import data_schema
 from gmsearch.spacefile.sections.match import match_schema
-from gmsearch.spacefile.sections.metrics import constraints_schema, objectives_schema
+from gmsearch.spacefile.sections.metrics import (
+    bounds_schema,
+    constraints_schema,
+    objectives_schema,
+)
 from gmsearch.spacefile.sections.plugins import plugins_schema
 from gmsearch.spacefile.sections.search import search_schema
 from gmsearch.spacefile.sections.study import Name
@@ -70,12 +74,14 @@ _DEFINITIONS: dict[str, Schema] = {
         "minProperties": 1,
         **_ASSIGNMENT,
     },
-}
-_OPTIONS: dict[str, Schema] = {
+    "label": {"pattern": f"^{LABEL}$"},
+    "int": {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2},
+    "float": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
     "step": {"type": "integer", "minimum": 1},
     "log": {"type": "boolean", "description": "Uniform in the logarithm."},
     "steps": {"type": "integer", "minimum": 2, "maximum": MAX_STEPS},
 }
+"""What is the same for every type: the parts of domains."""
 
 
 def json_schema() -> Schema:
@@ -118,7 +124,7 @@ class _Sites:
     """
 
     def __init__(self) -> None:
-        self.definitions: dict[str, Schema] = dict(_DEFINITIONS)
+        self.definitions: dict[str, Schema] = {**_DEFINITIONS, "bounds": bounds_schema()}
         self._names: dict[Any, str] = {}
 
     def site(self, leaf: LeafType) -> Schema:
@@ -186,20 +192,18 @@ def _domains(leaf: LeafType, value: Schema, site: Schema) -> list[Schema]:
     labelled = {
         "type": "object",
         "minProperties": 1,
-        "propertyNames": {"pattern": f"^{LABEL}$"},
+        "propertyNames": _reference("label"),
         "additionalProperties": site,
     }
     options: list[Schema] = [labelled]
     domains: list[Schema] = []
     condition = {"when": _reference("when"), "else": value}
-    numbers = (("int", int, "integer"), ("float", float, "number"))
     if not is_subtree(leaf):
         options.insert(0, {"type": "array", "minItems": 1, "items": value})
-        for kind, number, word in numbers:
+        for kind, number in (("int", int), ("float", float)):
             if takes(leaf, number):
-                ends = {"type": "array", "items": {"type": word}, "minItems": 2, "maxItems": 2}
-                extra = {key: _OPTIONS[key] for key in DOMAIN_KEYS[kind]}
-                domains.append(_domain(kind, {kind: ends, **extra, **condition}))
+                parts = {key: _reference(key) for key in (kind, *DOMAIN_KEYS[kind])}
+                domains.append(_domain(kind, {**parts, **condition}))
     return [_domain("choice", {"choice": {"anyOf": options}, **condition}), *domains]
 
 

@@ -128,8 +128,13 @@ def objectives_schema() -> dict[str, Any]:
 
 
 def constraints_schema() -> dict[str, Any]:
-    """Return the JSON Schema of `constraints`."""
-    return _by_metric({**section_schema(Bounds), "minProperties": 1})
+    """Return the JSON Schema of `constraints`, which refers to that of `bounds_schema`."""
+    return _by_metric({"$ref": "#/$defs/bounds"})
+
+
+def bounds_schema() -> dict[str, Any]:
+    """Return the JSON Schema of the bounds of one metric."""
+    return {**section_schema(Bounds), "minProperties": 1}
 
 
 def _by_metric(part: dict[str, Any]) -> dict[str, Any]:
