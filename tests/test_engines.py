@@ -69,7 +69,7 @@ def start(*arguments: str, nice: int = 0) -> subprocess.Popen[str]:
 
 def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
     """Wait for the end; return exit code and what was written to stderr."""
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=300)
     return process.returncode, errors
 
 
@@ -88,7 +88,7 @@ def attempts(study: str) -> Counter[str]:
 
 def wait_for_trials(study: str, n: int, process: subprocess.Popen[str]) -> None:
     """Wait until the ledger holds `n` trials."""
-    end = time.monotonic() + 90
+    end = time.monotonic() + 240
     while time.monotonic() < end:
         assert process.poll() is None, process.communicate()
         ledger = Path("studies") / study / "trials.jsonl"
@@ -208,7 +208,7 @@ def test_an_interrupt_ends_soon_keeps_what_finished_and_says_how_to_go_on(
 
 def _wait_for_port(port: int, process: subprocess.Popen[str]) -> None:
     """Wait until something listens on a port of this machine."""
-    end = time.monotonic() + 90
+    end = time.monotonic() + 240
     while time.monotonic() < end:
         assert process.poll() is None, process.communicate()
         with socket.socket() as probe:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from gmsearch.records import (
     TuningRecord,
     WorkRecord,
     record_from_json,
+    shared,
 )
 
 SCHEMA = 1
@@ -63,7 +63,7 @@ class Records:
     """Re-evaluations of finished trials, by the key of the trial."""
 
     _known: set[Identity] = dataclasses.field(default_factory=set)
-    _shared: dict[str, Any] = dataclasses.field(default_factory=dict)
+    _pool: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def space_path(self) -> Path:
@@ -79,7 +79,7 @@ class Records:
         """
         try:
             _check_schema(tree)
-            self._add(record_from_json(self._share(tree)))
+            self._add(record_from_json(shared(tree, self._pool)))
         except StudyError as error:
             raise StudyError(f"{place}: {error}") from None
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -130,23 +130,6 @@ class Records:
                 keep(self, record)
             if isinstance(record, WorkRecord):
                 self._known.add(_identity(record))
-
-    def _share(self, tree: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the line of a trial with what other trials have too taken from them.
-
-        The seeds of an arm share its candidate and recipe, and all trials the names of their
-        metrics: a large ledger is held in a fraction of its size.
-        """
-        if tree["record"] not in ("trial", "tuning"):
-            return tree
-        shared, protocol = dict(tree), tree.get("protocol", {})
-        shared["candidate"] = self._shared.setdefault("c" + tree["digest"], tree["candidate"])
-        shared["recipe"] = self._shared.setdefault("a" + tree["arm"], tree["recipe"])
-        shared["protocol"] = self._shared.setdefault(f"p{sorted(protocol.items())}", protocol)
-        shared["training"] = tree.get("training") or self._shared.setdefault("", {})
-        for field in ("metrics", "params"):
-            shared[field] = {sys.intern(name): value for name, value in tree[field].items()}
-        return shared
 
 
 def _add_trial(trials: dict[str, TrialRecord], record: TrialRecord) -> None:

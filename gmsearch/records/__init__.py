@@ -18,7 +18,14 @@ from gmsearch.records.study import (
     TriedPart,
     TunedRecord,
 )
-from gmsearch.records.trial import Failure, State, TrialRecord, TuningRecord, is_final
+from gmsearch.records.trial import (
+    Failure,
+    State,
+    TrialRecord,
+    TuningRecord,
+    is_final,
+    shared,
+)
 
 __all__ = [
     "RECORDS",
@@ -41,6 +48,7 @@ __all__ = [
     "WorkRecord",
     "is_final",
     "record_from_json",
+    "shared",
 ]
 
 WorkRecord = TrialRecord | TimingRecord | MeasureRecord

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import sys
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -90,3 +91,21 @@ class TuningRecord(TrialRecord):
     """Result of one run that helps to choose training values; no number shown comes from it."""
 
     kind: ClassVar[str] = "tuning"
+
+
+def shared(tree: Mapping[str, Any], pool: dict[str, Any]) -> Mapping[str, Any]:
+    """Return a line with the parts that other trials have too taken from `pool`.
+
+    The seeds of an arm share its candidate and recipe, and all trials the names of their metrics:
+    a large ledger is held in a fraction of its size. Lines of other kinds are not changed.
+    """
+    if tree["record"] not in (TrialRecord.kind, TuningRecord.kind):
+        return tree
+    line, protocol = dict(tree), tree.get("protocol", {})
+    line["candidate"] = pool.setdefault("c" + tree["digest"], tree["candidate"])
+    line["recipe"] = pool.setdefault("a" + tree["arm"], tree["recipe"])
+    line["protocol"] = pool.setdefault(f"p{sorted(protocol.items())}", protocol)
+    line["training"] = tree.get("training") or pool.setdefault("", {})
+    for name in ("metrics", "params"):
+        line[name] = {sys.intern(key): value for key, value in tree[name].items()}
+    return line
