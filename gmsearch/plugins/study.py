@@ -122,8 +122,15 @@ def require_unchanged(folder: Path, plugins: Sequence[Plugin], names: Collection
         where = before.file.reference if plugin is None else plugin.path
         raise StudyError(
             f"{where} {what} since {folder} began; rename `study` in the space file, or restore "
-            f"the plugin from {before.path}"
+            f"{', '.join(_changed_files(before, plugin))} from {folder / KEPT}"
         )
+
+
+def _changed_files(before: Plugin, now: Plugin | None) -> list[str]:
+    """Return the files of a plugin that are not what they were; its own where none of them is."""
+    current = {} if now is None else {n: now.watched[path] for n, path in now.sources.items()}
+    changed = [n for n, path in before.sources.items() if before.watched[path] != current.get(n)]
+    return changed or [before.file.reference]
 
 
 def _require_kept(source: Path, sha256: str) -> None:

@@ -226,7 +226,7 @@ def test_a_changed_plugin_is_refused(folder: Path, gmsearch: Run) -> None:
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1] == (
         f"{folder}/my_net.py has changed since studies/mine began; rename `study` in the space "
-        "file, or restore the plugin from studies/mine/plugins/my_net.py"
+        "file, or restore their_net.py from studies/mine/plugins"
     )
     assert {p: p.read_bytes() for p in (folder / "studies").rglob("*") if p.is_file()} == before
     (folder / "their_net.py").write_text(original, encoding="utf-8")
