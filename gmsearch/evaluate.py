@@ -32,7 +32,7 @@ class Scores:
     predictions: np.ndarray
     """Predicted class of every image: (N,), uint8 for up to 256 classes, else int64."""
     extra: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    """Values of metrics that plugins add, by name."""
+    """Metrics that are measured on every version of the images, such as a plugin's, by name."""
 
     def on_whole_images(self) -> dict[str, float]:
         """Return the metrics by name where the images are whole; a band has its top1 only."""

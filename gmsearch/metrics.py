@@ -70,6 +70,10 @@ class Metric:
     by_protocol: bool = False
     """Whether the value depends on how band images are made."""
 
+    per_version: bool = False
+    """Whether it is also measured on the versions of the images, such as bands, as
+    `NAME.VERSION`."""
+
     source: str | None = None
     """SHA-256 of the plugin file that defines it; None for a metric of this package."""
 
@@ -91,6 +95,12 @@ def _trained(
     return Metric(
         name=name, known="trained", unit=unit, better=better, form=form, text=text, splits=_BOTH
     )
+
+
+def _per_version(metric: Metric) -> Metric:
+    """Return a trained metric as measured on whole images and on every version of them."""
+    family = rf"{metric.name}(?:\.{_VERSION})?"
+    return dataclasses.replace(metric, family=family, by_protocol=True, per_version=True)
 
 
 def _band(name: str, family: str, text: str) -> Metric:
@@ -209,11 +219,17 @@ def names(known: Known | None = None) -> tuple[str, ...]:
 def names_on(versions: Iterable[str]) -> tuple[str, ...]:
     """Return the metrics an objective may name on versions of the images, such as bands.
 
-    These are the versions themselves, for top1, and `NAME.VERSION` for every plugin's metric.
+    These are the versions themselves, for top1, and `NAME.VERSION` for every metric that is
+    measured per version, such as a plugin's.
     """
     versions = tuple(versions)
-    added = [row.name for row in _TABLE.values() if row.source is not None]
+    added = names_per_version()
     return (*versions, *(f"{name}.{version}" for name in added for version in versions))
+
+
+def names_per_version() -> tuple[str, ...]:
+    """Return the metrics that are measured on every version of the images."""
+    return tuple(row.name for row in _TABLE.values() if row.per_version)
 
 
 def band_pattern() -> str:
@@ -299,12 +315,8 @@ def register(name: str, *, better: Better, source: str, text: str = "") -> Metri
         raise InputError(f"metric {name!r} exists already; register it under another name")
     if better not in ("lower", "higher"):
         raise InputError(f"metric {name!r}: expected better='lower' or 'higher', got {better!r}")
-    row = dataclasses.replace(
-        _trained(name, better, text, unit="", form="plain"),
-        family=rf"{name}(?:\.{_VERSION})?",
-        by_protocol=True,
-        source=source,
-    )
+    metric = _per_version(_trained(name, better, text, unit="", form="plain"))
+    row = dataclasses.replace(metric, source=source)
     _TABLE[name] = row
     _find.cache_clear()
     return row

@@ -27,7 +27,7 @@ from gmsearch.data import load
 from gmsearch.errors import FieldError
 from gmsearch.evaluate import Scores
 from gmsearch.experiment import Bands, ParquetImages
-from gmsearch.metrics import is_metric
+from gmsearch.metrics import is_metric, names, names_on
 
 IMAGENETTE = Path(__file__).parents[2] / "shared" / "data" / "imagenette32"
 MEAN = torch.tensor([0.5, 0.4, 0.3])
@@ -617,6 +617,15 @@ def test_metrics_name_every_version(pictures: tuple[torch.Tensor, torch.Tensor])
         *(f"majority.{name}" for name in scores),
     }
     assert all(map(is_metric, flat))
+
+
+def test_every_trained_metric_of_the_table_is_computed(
+    pictures: tuple[torch.Tensor, torch.Tensor],
+) -> None:
+    """A row that an objective may name has a value, on every version where the row says so."""
+    flat = named_metrics(_evaluate(_Probe(), *pictures))
+
+    assert {*names("trained"), *names_on(("nodc", *BANDS.metrics))} <= set(flat)
 
 
 @pytest.mark.skipif(not IMAGENETTE.is_dir(), reason="the real images are not here")

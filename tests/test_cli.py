@@ -15,6 +15,7 @@ import typer
 
 from gmsearch.cli.app import COMMANDS, app
 from gmsearch.experiment import Bands, TimingCondition
+from gmsearch.report.sections import FLAGS
 
 Run = Callable[..., Any]
 """Fixture that runs the command line in this process."""
@@ -105,6 +106,7 @@ def test_the_surface_is_pinned() -> None:
         for name, command in group.commands.items()  # type: ignore[attr-defined]
     }
     assert flags == commands
+    assert {f"--{flag}" for flag in FLAGS} == commands["report"] - {"--out"}
 
 
 @pytest.mark.parametrize(

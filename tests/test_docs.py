@@ -23,6 +23,10 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from gmsearch.experiment import DATA_SPECS
+from gmsearch.metrics import names
+from gmsearch.networks import ACTIVATIONS, FAMILIES, PRODUCTS
+from gmsearch.space import METHODS
 from gmsearch.spacefile import json_schema
 
 ROOT = Path(__file__).parents[1]
@@ -178,6 +182,15 @@ def test_links_lead_somewhere() -> None:
                 )
                 slugs = {re.sub(r"[^\w -]", "", h).lower().replace(" ", "-") for h in headings}
                 assert anchor in slugs, f"{name}: {target}"
+
+
+def test_every_name_of_a_space_file_is_documented() -> None:
+    """Reference pages name every row that a space file may name."""
+    text = "".join(
+        (ROOT / f"docs/{page}.md").read_text() for page in ("space-file", "measurements")
+    )
+    tables = (ACTIVATIONS, PRODUCTS, FAMILIES, METHODS, DATA_SPECS, names())
+    assert [name for table in tables for name in table if f"`{name}`" not in text] == []
 
 
 def test_every_key_of_a_space_file_is_documented() -> None:

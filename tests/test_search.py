@@ -18,8 +18,8 @@ from gmsearch.space import METHODS as METHOD_ROWS
 from gmsearch.space import Choice, Parameter, Space
 from gmsearch.spacefile import load_space
 
-METHODS = ("grid", "ablation", "random", "tpe", "nsga2")
-SEARCHES = ("random", "tpe", "nsga2")
+METHODS = tuple(SAMPLERS)
+SEARCHES = tuple(name for name in METHODS if METHOD_ROWS[name].selects)
 
 FINITE = """
 study: finite

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from gmsearch.errors import FieldError
 from gmsearch.experiment.recipe import Recipe
@@ -58,6 +58,12 @@ class Preprocessing:
 class DataSpec:
     """Fields that every data set has."""
 
+    synthetic: ClassVar[bool] = False
+    """Whether the images are generated, so that results say nothing about photographs."""
+    side: ClassVar[int | None] = None
+    """Height and width in pixels where no resolution is given; None where it depends on the
+    files."""
+
     name: str
     holdout: Share = 0.1
     """Share of the training split that selection sees; stratified, fixed by the data's
@@ -88,6 +94,8 @@ class Spectral(DataSpec):
 
     Synthetic: its numbers say something about bands, nothing about photographs.
     """
+
+    synthetic: ClassVar[bool] = True
 
     name: Literal["spectral"] = "spectral"
     resolution: Annotated[int, Limit(ge=8)] = 32
@@ -140,6 +148,8 @@ class ImagesOnDisk(DataSpec):
 class Cifar10(ImagesOnDisk):
     """CIFAR-10, downloaded by torchvision unless it is in the root folder."""
 
+    side: ClassVar[int | None] = 32
+
     name: Literal["cifar10"] = "cifar10"
     stream: Literal[False] = False
 
@@ -147,6 +157,8 @@ class Cifar10(ImagesOnDisk):
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Cifar100(ImagesOnDisk):
     """CIFAR-100, downloaded by torchvision unless it is in the root folder."""
+
+    side: ClassVar[int | None] = 32
 
     name: Literal["cifar100"] = "cifar100"
     stream: Literal[False] = False

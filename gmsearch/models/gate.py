@@ -12,7 +12,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -23,8 +23,6 @@ from gmsearch.networks import (
     ACTIVATIONS,
     PRODUCTS,
     Gate,
-    MobileNetV2Spec,
-    ResNet18Spec,
     Site,
 )
 from gmsearch.tables import Table
@@ -237,8 +235,24 @@ def activation(name: str) -> nn.Module:
     return module
 
 
+class GatedSpec(Protocol):
+    """What a place reads of the spec of its network."""
+
+    @property
+    def gate(self) -> Gate:
+        """The gate of its blocks."""
+
+    @property
+    def init(self) -> Init:
+        """How its weights are drawn."""
+
+    @property
+    def gain(self) -> str:
+        """`unit_variance` where outputs are scaled, else `none`."""
+
+
 def place_modules(
-    network: ResNet18Spec | MobileNetV2Spec,
+    network: GatedSpec,
     stage: int,
     place: str,
     *,

@@ -10,7 +10,7 @@ from __future__ import annotations
 from gmsearch.networks.candidate import FAMILIES, Candidate, FamilyRow, identity, plugin_sources
 from gmsearch.networks.cost import cost, is_counted
 from gmsearch.networks.count import Cost
-from gmsearch.networks.families import PLACEMENTS, OwnNetwork, adopted, candidate_from
+from gmsearch.networks.families import PLACEMENTS, adopted, candidate_from
 from gmsearch.networks.gate import ACTIVATIONS, PRODUCTS, ActivationRow, Gate, ProductRow, Site
 from gmsearch.networks.gmnet import GmNetSpec
 from gmsearch.networks.mobilenetv2 import MobileNetV2Spec
@@ -32,7 +32,6 @@ __all__ = [
     "Gate",
     "GmNetSpec",
     "MobileNetV2Spec",
-    "OwnNetwork",
     "ProductRow",
     "Published",
     "ResNet18Spec",

@@ -18,9 +18,6 @@ from gmsearch.networks.presets import PRESETS, preset_family
 from gmsearch.networks.resnet18 import ResNet18Spec
 from gmsearch.networks.timm import TimmSpec
 
-OwnNetwork = GmNetSpec | ResNet18Spec | MobileNetV2Spec
-"""The families that are built and counted here."""
-
 FAMILIES.update(
     gmnet=FamilyRow(
         spec=GmNetSpec,

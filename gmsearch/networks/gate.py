@@ -119,7 +119,7 @@ ACTIVATIONS = Table(
 PRODUCTS = Table(
     "product",
     {
-        "none": ProductRow(text="1: the plain activation", count=_free),
+        "none": ProductRow(text="1, the plain activation", count=_free),
         "self": ProductRow(text="h", count=_free),
         "ln": ProductRow(text="LayerNorm of h over the channels", count=_layer_norm),
         "dw": ProductRow(text="depthwise convolution of h", count=_depthwise, kernel=True),
@@ -156,23 +156,19 @@ class Gate:
     """The gate h -> activation(h) * phi(h) of every block; `product` names phi."""
 
     product: Product = "self"
-    """Second factor: none 1, self h, ln LayerNorm, dw depthwise conv, fc 1x1 conv, split a second
-    convolution of the tensor that the layer before reads, pool average pooling."""
+    """Second factor phi."""
 
     activation: Activation = "relu6"
     """First factor; also the plain activation where a block has no product."""
 
     placement: Annotated[tuple[Placement, ...], Length(least=1)] = ("default",)
-    """Where in the block. gmnet: input (after the first depthwise), expand (on the expanded
-    tensor, the default), output (before the second depthwise). resnet18: inner (after the first
-    norm, the default), outer (after the residual sum). mobilenetv2: expand (the default),
-    depthwise. both: the two of a resnet18 or mobilenetv2."""
+    """Where in the block; each family has places of its own."""
 
     stages: Literal["all"] | tuple[Count, ...] = "all"
     """Indices of the gated stages, from 0; the others have the plain activation."""
 
     kernel_size: OddKernel = _KERNEL_SIZE
-    """Kernel of the second factor of `dw` and `pool`, odd."""
+    """Kernel of a second factor that has one, odd."""
 
     def __post_init__(self) -> None:
         """Check the values and bring them to canonical form, as far as one gate alone can."""

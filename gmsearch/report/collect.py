@@ -192,7 +192,7 @@ def _data(
     side = getattr(spec, "resolution", None)
     return DataFacts(
         name=spec.name,
-        synthetic=spec.name == "spectral",
+        synthetic=spec.synthetic,
         resolution=images.resolution or side or protocol.get("resolution"),
         evaluation=images.evaluation or getattr(spec, "evaluation_images", None),
         holdout=images.holdout,

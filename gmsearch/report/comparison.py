@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from gmsearch import stats
-from gmsearch.metrics import STATIC_METRICS, is_trained, majority, rows
+from gmsearch.metrics import STATIC_METRICS, is_trained, majority, names_per_version
 from gmsearch.report.facts import ArmFacts, StudyFacts
 from gmsearch.report.shown import ShownMetric
 from gmsearch.stats import Paired, Summary
@@ -94,7 +94,7 @@ def compare_arms(study: StudyFacts) -> AblationFacts:
             *("top1", "nodc"),
             *study.space.bands.metrics,
             *filter(is_trained, objectives),
-            *(row.name for row in rows() if row.source is not None),
+            *names_per_version(),
             *study.later_bands,
         ]
     )

@@ -15,16 +15,20 @@ from gmsearch.search.proposal import Outcome, Proposal, Sampler
 from gmsearch.search.scheduler import Scheduler
 from gmsearch.search.uniform import Random
 from gmsearch.space import Space
+from gmsearch.tables import Table
 
 __all__ = ["SAMPLERS", "Outcome", "Proposal", "Sampler", "Scheduler", "sampler"]
 
-SAMPLERS: dict[str, Callable[[Space], Sampler]] = {
-    "grid": grid,
-    "ablation": ablation,
-    "random": Random,
-    "tpe": tpe,
-    "nsga2": nsga2,
-}
+SAMPLERS: Table[Callable[[Space], Sampler]] = Table(
+    "method",
+    {
+        "grid": grid,
+        "ablation": ablation,
+        "random": Random,
+        "tpe": tpe,
+        "nsga2": nsga2,
+    },
+)
 """The sampler of every row of `gmsearch.space.METHODS`."""
 
 

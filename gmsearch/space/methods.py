@@ -11,8 +11,8 @@ from gmsearch.tables import Table
 class Method:
     """What a space file must know of a method of search."""
 
-    about: str
-    """Which candidates it trains; part of the description of `search.method`."""
+    text: str
+    """Which candidates it trains."""
     selects: bool = False
     """Whether it picks a winner: then the holdout decides, never the evaluation split."""
     enumerates: bool = False
@@ -33,18 +33,18 @@ class Method:
 METHODS: Table[Method] = Table(
     "method",
     {
-        "grid": Method(about="the full factorial", enumerates=True),
+        "grid": Method(text="the full factorial", enumerates=True),
         "ablation": Method(
-            about="one factor at a time from the baseline", enumerates=True, baseline=True
+            text="one factor at a time from the baseline", enumerates=True, baseline=True
         ),
-        "random": Method(about="`candidates` random ones", selects=True, required=("candidates",)),
+        "random": Method(text="`candidates` random ones", selects=True, required=("candidates",)),
         "tpe": Method(
-            about="`candidates` proposed by multivariate TPE",
+            text="`candidates` proposed by multivariate TPE",
             selects=True,
             required=("candidates",),
         ),
         "nsga2": Method(
-            about="`candidates` proposed by NSGA-II",
+            text="`candidates` proposed by NSGA-II",
             selects=True,
             required=("candidates",),
             optional=("population",),

@@ -28,20 +28,19 @@ class Search:
     """How candidates are chosen, and how often each is repeated."""
 
     method: Annotated[str, OneOf(METHODS)]
-    """grid: the full factorial; ablation: one factor at a time from the baseline; random, tpe and
-    nsga2: as many candidates as asked for."""
+    """How candidates are chosen."""
 
     seeds: Annotated[tuple[Seed, ...], Length(least=1)] = (0,)
     """Seeds every arm is trained with: a list, or n for 0 … n-1."""
 
     candidates: Positive | None = None
-    """Number of arms to train; required by random, tpe and nsga2."""
+    """Number of arms to train."""
 
     seed: Seed = 0
     """Seed of the sampler."""
 
     population: Annotated[int, Limit(ge=2)] | None = None
-    """Population size (nsga2 only)."""
+    """Population size."""
 
     max_failed: Count | Probability | None = None
     """Failed trials (a count, or a share such as '20%') beyond which the study stops; it can be

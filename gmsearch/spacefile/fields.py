@@ -219,16 +219,27 @@ def _suggestion(node: Node, leaf: LeafType) -> str:
 
 def _names(leaf: LeafType) -> Iterator[str]:
     """Yield the words that a type lists."""
-    if _origin(leaf) is Annotated:
-        for item in leaf.__metadata__:
-            if isinstance(item, OneOf):
-                yield from item.table
+    for table in _tables(leaf):
+        yield from table
+    for part in _parts(leaf):
+        if _origin(_bare(part)) is Literal:
+            yield from map(str, typing.get_args(_bare(part)))
+
+
+def _tables(leaf: LeafType) -> Iterator[Mapping[str, Any]]:
+    """Yield the tables whose rows a type names."""
+    for part in _parts(leaf):
+        if _origin(part) is Annotated:
+            yield from (item.table for item in part.__metadata__ if isinstance(item, OneOf))
+
+
+def _parts(leaf: LeafType) -> Iterator[LeafType]:
+    """Yield a type and all that it is made of: members of unions, items of lists."""
+    yield leaf
     bare = _bare(leaf)
-    if _origin(bare) is Literal:
-        yield from map(str, typing.get_args(bare))
-    elif _origin(bare) in _UNIONS or _origin(bare) is tuple:
+    if _origin(bare) in _UNIONS or _origin(bare) is tuple:
         for part in typing.get_args(bare):
-            yield from _names(part)
+            yield from _parts(part)
 
 
 def leaf_schema(leaf: LeafType) -> dict[str, Any]:
@@ -245,9 +256,24 @@ _STRICT = pydantic.ConfigDict(strict=True, allow_inf_nan=False)
 
 
 def descriptions(cls: type[Any]) -> dict[str, str]:
-    """Return the docstrings below a dataclass's fields, by field, inherited ones included."""
+    """Return what a dataclass's fields mean, by field.
+
+    These are the docstrings below them, inherited ones included; where a field names a row of a
+    table, the meaning of every row follows.
+    """
     bases = [base for base in reversed(cls.__mro__) if dataclasses.is_dataclass(base)]
-    return {name: text for base in bases for name, text in _own_descriptions(base).items()}
+    texts = {name: text for base in bases for name, text in _own_descriptions(base).items()}
+    types_ = {name: field.type for name, field in fields_of(cls).items()}
+    return {
+        name: " ".join((text, *map(_meanings, _tables(types_[name]) if name in types_ else ())))
+        for name, text in texts.items()
+    }
+
+
+def _meanings(table: Mapping[str, Any]) -> str:
+    """Return the names of a table with the texts of their rows, as a sentence."""
+    rows = ((name, row if isinstance(row, str) else row.text) for name, row in table.items())
+    return "; ".join(f"{name}: {text}" for name, text in rows) + "."
 
 
 @functools.cache

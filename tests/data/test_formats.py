@@ -73,6 +73,7 @@ def test_every_spec_has_a_reader_and_every_reader_a_spec() -> None:
     assert FORMATS.keys() == DATA_SPECS.keys()
     for name, cls in DATA_SPECS.items():
         assert inspect.signature(cls).parameters["name"].default == name
+        assert cls.synthetic == (FORMATS[name].identity_of == "parameters")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import jsonschema
 import pytest
 import ruamel.yaml
 
-from gmsearch.space import Space
+from gmsearch.networks import ACTIVATIONS, PRODUCTS
+from gmsearch.space import METHODS, Space
 from gmsearch.spacefile import json_schema, load_space
 
 SPACES = sorted((Path(__file__).parents[2] / "spaces").glob("*.yaml"))
@@ -146,7 +147,24 @@ def test_every_key_says_what_it_is() -> None:
     assert all("description" in part for part in schema["properties"].values())
     gate = schema["$defs"]["Gate.value"]["properties"]
     assert all("description" in part for part in gate.values())
-    assert gate["product"]["description"].startswith("Second factor: none 1")
+    assert gate["product"]["description"].startswith("Second factor phi. none: 1,")
+
+
+def test_every_row_of_a_table_is_described() -> None:
+    """Where a key names a row, its description has the text of each row, plugins included."""
+    schema = json_schema()
+    gate = schema["$defs"]["Gate.value"]["properties"]
+    search = schema["properties"]["search"]["properties"]
+    for part, rows in (
+        (gate["product"], PRODUCTS),
+        (gate["activation"], ACTIVATIONS),
+        (search["method"], METHODS),
+    ):
+        for name, row in rows.items():
+            assert f"{name}: {row.text}" in part["description"]
+    assert "input: gmnet: after the first" in gate["placement"]["description"]
+    assert search["candidates"]["description"].endswith("Only used by random, tpe and nsga2.")
+    assert search["population"]["description"] == "Population size. Only used by nsga2."
 
 
 def test_each_type_is_defined_once() -> None:

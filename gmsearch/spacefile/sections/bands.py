@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 
-from gmsearch.experiment import Bands, Spectral
+from gmsearch.experiment import DATA_SPECS, Bands
+from gmsearch.spacefile.fields import fields_of
 from gmsearch.spacefile.values import read_section
 from gmsearch.spacefile.yaml import Node
-
-_SIDES = {"spectral": Spectral().resolution, "cifar10": 32, "cifar100": 32}
 
 
 def read_bands(node: Node, data: Node) -> Bands | None:
@@ -26,9 +25,20 @@ def read_bands(node: Node, data: Node) -> Bands | None:
 
 def _farthest_bin(data: Node) -> float | None:
     """Return the distance of the corner bin of the centred DFT; None for an unknown side."""
-    name, given = data.mapping.get("name"), data.mapping.get("resolution")
-    side = given.value if given is not None else _SIDES.get(str(name.value if name else None))
+    given = data.mapping.get("resolution")
+    side = _usual_side(data) if given is None else given.value
     return side // 2 * math.sqrt(2) if isinstance(side, int) else None
+
+
+def _usual_side(data: Node) -> int | None:
+    """Return the height and width of a data set's images where the file gives no resolution."""
+    name = data.mapping.get("name")
+    if name is None or not isinstance(name.value, str) or name.value not in DATA_SPECS:
+        return None  # reported where the data is read
+    spec = DATA_SPECS[name.value]
+    resolution = fields_of(spec).get("resolution")
+    default: int | None = None if resolution is None else resolution.default
+    return spec.side if default is None else default
 
 
 def _check_radius(node: Node, farthest: float | None) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from gmsearch.limits import Count, Length, Limit, Seed, Text
-from gmsearch.space.methods import users_of
+from gmsearch.space.methods import special_options, users_of
 from gmsearch.space.settings import Search
 from gmsearch.spacefile.values import Spellings, build_from, read_values, section_schema
 from gmsearch.spacefile.yaml import Node
+from gmsearch.wording import listing
 
 MAX_REPEATS = 1000
 
@@ -42,9 +43,13 @@ def read_search(node: Node) -> Search | None:
 
 def search_schema() -> dict[str, Any]:
     """Return the JSON Schema of the section."""
-    candidates = {"required": ["candidates"]}
+    section, candidates = section_schema(Search, _SPELLINGS), {"required": ["candidates"]}
+    for option in special_options():
+        section["properties"][option]["description"] += (
+            f" Only used by {listing(users_of(option))}."
+        )
     return {
-        **section_schema(Search, _SPELLINGS),
+        **section,
         "if": {"properties": {"method": {"enum": users_of("candidates")}}},
         "then": candidates,
         "else": {"not": candidates},
