@@ -56,6 +56,7 @@ def run_space(
         require_possible,
         worker_count,
     )
+    from gmsearch.driver.study import require_same_plugins
     from gmsearch.ledger import STUDIES
     from gmsearch.spacefile import load_space
 
@@ -68,6 +69,7 @@ def run_space(
             console.print(f"{path}: executes {', '.join(map(str, files))}")
 
     space = load_space(path, data_root=data_root, announce=announce)
+    require_same_plugins(space)  # before the data are decoded and networks are built
     context = inspect_run(space, path)
     require_possible(space, context, path)
     pool = 1 if engine == "serial" else worker_count(space.resources, workers)

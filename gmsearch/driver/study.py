@@ -48,16 +48,15 @@ def open_study(
         )
     folder = root / space.study
     frozen = folder / "space.yaml"
-    current = [plugin for file in space.plugins if (plugin := plugins.loaded(file)) is not None]
+    require_same_plugins(space, root)
     if frozen.exists():
-        plugins.require_unchanged(folder, current, _names_used(space))
         # Data are compared by identity, wherever they are.
         data = space.data
         images = Path(data.root) if isinstance(data, ImagesOnDisk) else None
         _require_compatible(space, load_space(frozen, data_root=images), folder)
     with Ledger.open(folder, space.study, space.digest) as ledger:
         require_same_data(ledger, context)
-        for name, content in plugins.kept_files(current):
+        for name, content in plugins.kept_files(_plugins_of(space)):
             if not (folder / name).exists() or (folder / name).read_bytes() != content:
                 write_atomic(folder / name, content)
         source = space.source.encode()
@@ -69,6 +68,17 @@ def open_study(
             yield driver
         finally:
             ledger.take_spool()
+
+
+def require_same_plugins(space: Space, root: Path = STUDIES) -> None:
+    """Raise StudyError if a plugin in use has changed since the study of a space began."""
+    folder = root / space.study
+    if (folder / "space.yaml").exists():
+        plugins.require_unchanged(folder, _plugins_of(space), _names_used(space))
+
+
+def _plugins_of(space: Space) -> list[plugins.Plugin]:
+    return [plugin for file in space.plugins if (plugin := plugins.loaded(file)) is not None]
 
 
 def _names_used(space: Space) -> set[str]:
