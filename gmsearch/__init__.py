@@ -1,8 +1,8 @@
 """Architecture search and ablation of gated image classifiers, measured by frequency band.
 
 The measuring core (`networks`, `experiment`, `models`, `data`, `evaluate`, `train`, `bands`,
-`latency`) can be used alone, in a notebook or on a bare GPU machine. It needs these packages and
-what they depend on themselves, nothing else:
+`latency`) can be used alone, in a notebook or on a bare GPU machine. It needs only these packages
+and their dependencies:
 
     torch           networks, training, evaluation, timing
     torchvision     transforms of streamed images; CIFAR

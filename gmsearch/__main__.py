@@ -1,4 +1,4 @@
-"""`python -m gmsearch` is the command `gmsearch`."""
+"""Run the command `gmsearch` as `python -m gmsearch`."""
 
 from __future__ import annotations
 

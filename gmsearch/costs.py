@@ -1,7 +1,8 @@
 """Static cost of any candidate, the constraints on it, and matching it to the baseline's.
 
-Everything here is known before training. Our own networks are counted in closed form; torch is
-loaded only for a network without one, a model of timm or a plugin's, which is measured on shapes.
+Everything here is known before training. The built-in networks are counted in closed form; torch
+is loaded only for a network without one, a model of timm or a plugin's, which is measured on
+shapes.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def static_cost(candidate: Candidate, task: Task) -> Mapping[str, float]:
     """Return the static metrics of a candidate by name, such as `flops`.
 
     Raises:
-        FieldError: timm has no model of the name, or it does not take images of this size.
+        FieldError: timm has no model of that name, or it does not take images of this size.
     """
     return counted(candidate, task)[0].metrics()
 
@@ -51,7 +52,7 @@ def counted(candidate: Candidate, task: Task) -> tuple[Cost, Mapping[str, int]]:
     """Return the cost of a candidate, and how often each operator it leaves out occurs.
 
     Raises:
-        FieldError: timm has no model of the name, it does not take images of this size, or a
+        FieldError: timm has no model of that name, it does not take images of this size, or a
             plugin's network cannot be built or does not return logits.
     """
     if is_counted(candidate):
@@ -83,7 +84,7 @@ def built(candidate: Candidate, task: Task) -> Any:
 def require_buildable(candidate: Candidate, task: Task) -> None:
     """Raise FieldError where a network with parts of plugins or of timm cannot be built.
 
-    Our own networks are known to be buildable, and are not tried.
+    The built-in networks are known to be buildable, and are not tried.
     """
     if not is_counted(candidate):
         counted(candidate, task)

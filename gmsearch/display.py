@@ -11,7 +11,7 @@ MISSING = "\N{EN DASH}"
 """Shown where there is no number; a missing number is never a zero."""
 
 MINUS = "\N{MINUS SIGN}"
-"""As wide as a plus sign."""
+"""Minus sign, as wide as a plus sign."""
 
 UNITS: dict[Form, str] = {
     "share": "%",

@@ -51,7 +51,7 @@ def cpu_count() -> int:
 
 
 def lacking(mode: TimingMode, device_kind: str) -> str | None:
-    """Return what this machine lacks for a timing mode, with the remedy; None if nothing."""
+    """Return what this machine lacks for a timing mode, with the remedy, or None."""
     if device_kind != "cpu" or mode == "eager":
         return None
     if mode == "graph":

@@ -1,15 +1,15 @@
 """Every exception gmsearch raises on purpose.
 
 GmsearchError
-├── InputError (ValueError)     what a user wrote or pointed at; one line a mistake; exit code 2
-│   ├── FieldError              a value of a dataclass that cannot be, named by its path
+├── InputError (ValueError)     what a user wrote or pointed at; one line per mistake; exit code 2
+│   ├── FieldError              an invalid value of a dataclass, named by its path
 │   ├── SpaceError              the mistakes of one space file, each with line and column
 │   ├── DataError               a data set that is missing, empty or damaged
 │   ├── PluginError             a plugin that is missing, does not load, or registers a bad part
-│   ├── CheckpointError         a file of weights that is missing, damaged or another network's
+│   ├── CheckpointError         a file of weights that is missing, damaged or of another network
 │   └── StudyError              a study folder that is locked, damaged or of another space
 ├── PluginCodeError             a plugin's code raised, or returned what its part may not return
-└── DivergedError               training met a loss or a result that is not finite
+└── DivergedError               training produced a loss or a result that is not finite
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ class InputError(GmsearchError, ValueError):
 
 
 class FieldError(InputError):
-    """A value that cannot be, named by its dotted path below the object that refused it."""
+    """An invalid value, named by its dotted path within the object that refused it."""
 
     def __init__(self, path: str, message: str) -> None:
-        """Keep the path apart from the message, so that a file's line can be put to it."""
+        """Keep path and message apart, so that the position in a file can be added."""
         super().__init__(f"{path}: {message}")
         self.path = path
         self.message = message
         self.errors: tuple[FieldError, ...] = (self,)
-        """All that is wrong with the object, this error first."""
+        """All errors of the object, this one first."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class SpaceError(InputError):
 
 
 class DataError(InputError):
-    """A data set that is missing, empty, damaged or of another form than asked for."""
+    """A data set that is missing, empty, damaged or in an unexpected form."""
 
 
 class PluginError(InputError):
@@ -84,4 +84,4 @@ class PluginCodeError(GmsearchError):
 
 
 class DivergedError(GmsearchError):
-    """Training met a loss or a result that is not finite; the message says where first."""
+    """Training produced a loss or a result that is not finite; the message says where first."""

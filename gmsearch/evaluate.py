@@ -1,4 +1,4 @@
-"""Scores of logits. Knows nothing of models, data or bands."""
+"""Scores of logits, independent of models, data and bands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 MetricFunction = Callable[[Tensor, Tensor], float]
-"""A number from logits (N, K), float32, and labels (N,), int64."""
+"""A function that returns a number from logits (N, K), float32, and labels (N,), int64."""
 
 _PENDING = 2**22
 """Logits that are kept before they are reduced to a few numbers per image: 16 MB."""
@@ -100,7 +100,7 @@ class Tally:
         if self._pending:
             self._reduce()
         if not any(len(losses) for _, losses, _ in self._reduced):
-            raise ValueError("logits and labels of no image cannot be scored")
+            raise ValueError("there are no logits to score; add a batch first")
         right, losses, first = (torch.cat(parts) for parts in zip(*self._reduced, strict=True))
         predictions = first.cpu().numpy()
         return Scores(

@@ -1,4 +1,4 @@
-"""Plain data: its one JSON spelling, its digest, how two differ."""
+"""Plain data: canonical JSON, digests and differences."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from typing import Any
 
 Value = str | int | float | bool | None | tuple[Any, ...]
-"""What one parameter of a space can take; a choice of subtrees is named by its label."""
+"""A value of one parameter of a space; a choice of subtrees is named by its label."""
 Assignment = Mapping[str, Value]
 """Parameter path -> value, active parameters only, in the order of the space file."""
 
 
 def canonical_json(value: object) -> str:
-    """Return the one JSON spelling of plain data: sorted keys, no blanks, no NaN."""
+    """Return the canonical JSON of plain data: sorted keys, no blanks, no NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -48,7 +48,7 @@ def plain(value: Any) -> Any:
 def difference(one: object, other: object) -> dict[str, tuple[Any, Any]]:
     """Return the leaves in which two candidates, recipes or arms differ, by dotted path.
 
-    A list is a leaf. A leaf that only one side has stands beside None.
+    A list is a leaf. A leaf that only one side has is paired with None.
     """
     left, right = _leaves(plain(one)), _leaves(plain(other))
     return {

@@ -22,7 +22,7 @@ def derive_wide_seed(seed: int, *names: str | int) -> int:
 
 
 def sampler_seed(seed: int, asked: int) -> int:
-    """Return the 32-bit seed of what a sampler draws after `asked` proposals.
+    """Return the 32-bit seed of a sampler's draws after `asked` proposals.
 
     A resumed sampler that started again from its first seed would repeat its first proposals.
     """

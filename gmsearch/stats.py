@@ -1,7 +1,7 @@
 """Statistics over the seeds of arms: spread, paired differences, exact tests, Holm, decidability.
 
 Seeds are the repeats, and a seed gives every arm the same data order and initial weights, so two
-arms are compared seed by seed. Knows nothing of studies, files or metrics.
+arms are compared seed by seed. Independent of studies, files and metrics.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Tables: everything that is chosen by name, one row a name.
+"""Tables of everything that is chosen by name, one row per name.
 
-A failed lookup lists the names there are, and a name that exists is never replaced.
+A failed lookup lists the valid names, and an existing name is never replaced.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Table(dict[str, Row]):
         self.kind = kind
 
     def __missing__(self, name: str) -> Row:
-        """Raise FieldError, which lists the names there are."""
+        """Raise FieldError, which lists the valid names."""
         raise FieldError(self.kind, f"expected one of {', '.join(self)}, got {name!r}")
 
     def register(self, name: str, row: Row) -> None:

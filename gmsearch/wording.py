@@ -1,4 +1,4 @@
-"""Words of messages: values as a file spells them, suggestions for misspelt names, lists."""
+"""Wording of messages: values as a file spells them, suggestions for misspelt names, lists."""
 
 from __future__ import annotations
 

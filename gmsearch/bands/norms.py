@@ -1,8 +1,8 @@
 """Batch-norm statistics of each version of the images, re-estimated on training images.
 
-A network's own statistics are those of whole images. Band images have others, so a network may
-fail on them because of its normalisation alone; with `bn: reestimate`, every version but `raw`
-gets statistics of its own.
+A network's own statistics describe whole images. Band images have different statistics, so a
+network may fail on them because of its normalisation alone; `bn: reestimate` estimates them anew
+for every version except `raw`.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 IMAGES = 1024
-"""Training images that statistics are estimated on; all of a smaller training split."""
+"""Number of training images used to estimate statistics, or all of a smaller split."""
 BATCH = 128
 
 _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def calibration_batches(images: Tensor) -> Iterator[Tensor]:
-    """Yield the images that statistics are estimated on: uint8 (B, H, W, C).
+    """Yield the images used to estimate statistics: uint8 (B, H, W, C).
 
     Args:
         images: uint8 (N, H, W, C), the training split in any order.
@@ -54,7 +54,7 @@ class Norms:
 
     @contextlib.contextmanager
     def estimating(self, version: str) -> Iterator[None]:
-        """Update the version's statistics from every batch the model sees inside.
+        """Update the version's statistics from every batch the model sees inside the block.
 
         The layers normalise by their batch, and a statistic is the plain mean over the batches
         (of unbiased variances), as in torch.optim.swa_utils.update_bn.
@@ -78,7 +78,7 @@ class Norms:
 
     @contextlib.contextmanager
     def using(self, version: str) -> Iterator[None]:
-        """Use the version's statistics, if it has any, inside; restore the model's afterwards."""
+        """Use the version's statistics, if any, inside the block; then restore the model's."""
         statistics = self._sets.get(version)
         if statistics is None:
             yield

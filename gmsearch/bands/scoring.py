@@ -96,7 +96,7 @@ def evaluate_batches(
 
     Raises:
         FieldError: for radii outside the images' frequencies.
-        ValueError: where there is no image, or no training image to estimate statistics on.
+        ValueError: where there is no image, or no training image to estimate statistics from.
     """
     device = torch.device(device)
     normal = _Normal(bands, mean, std, device, only)
@@ -129,7 +129,7 @@ def _estimate(
 
 
 def _room(images: Tensor, device: torch.device) -> int:
-    """Return the number of such images that is fastest in one forward pass."""
+    """Return the fastest number of images of this size per forward pass."""
     if device.type != "cpu" or len(images) == 0:
         return max(1, len(images))
     return max(1, _CPU_BATCH // images[0].numel())
@@ -138,7 +138,7 @@ def _room(images: Tensor, device: torch.device) -> int:
 def _parts(
     batches: Iterable[tuple[Tensor, Tensor]], device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield batches in equal parts that fit in the cache of a CPU."""
+    """Split batches into equal parts that fit in the cache of a CPU."""
     for images, labels in batches:
         parts = -(-len(images) // _room(images, device))
         if parts:
@@ -185,7 +185,7 @@ class _Normal:
 
 @contextlib.contextmanager
 def _true_float32_evaluation(model: nn.Module, device: torch.device) -> Iterator[None]:
-    """Evaluate in eval mode, without gradients, in true float32; restores all of it."""
+    """Use eval mode, no gradients and true float32 inside the block; restore all afterwards."""
     modes = [(module, module.training) for module in model.modules()]
     # Convolutions on a GPU use TF32 by default.
     convolution = torch.backends.cudnn.conv  # type: ignore[attr-defined] # made when torch loads
@@ -207,7 +207,7 @@ def _true_float32_evaluation(model: nn.Module, device: torch.device) -> Iterator
 def named_metrics(scores: dict[str, Scores]) -> dict[str, float]:
     """Return the metrics of a record by name.
 
-    These are accuracies, the loss, `majority.VERSION` of every version, and of plugins' metrics
+    These are accuracies, the loss, `majority.VERSION` of every version, and plugins' metrics:
     `NAME` on whole images and `NAME.VERSION` on every other version.
     """
     raw = scores.get("raw")

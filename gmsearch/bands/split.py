@@ -9,7 +9,7 @@ and `dc: drop`).
 
 Distances are in bins of the shorter side: bin (i, j) of H x W pixels, S the smaller of the two,
 lies at d = S sqrt((i / H)^2 + (j / W)^2). So a radius is the same number of cycles per pixel in
-every direction, and a disc in frequency stays one where images are not square.
+every direction, and a disc in frequency stays a disc where images are not square.
 """
 
 from __future__ import annotations
@@ -28,18 +28,20 @@ def versions(
 ) -> Iterator[tuple[str, torch.Tensor]]:
     """Yield the versions of a batch one at a time, by the name of their metric.
 
-    First `raw`, the images themselves; then `nodc`, each less its own mean per channel, nothing
-    put back; then `low@r` and `high@r` by radius, and `band@a:b`, which from 0 on holds the mean.
+    First `raw`, the images themselves; then `nodc`, each minus its own mean per channel, with
+    nothing added back; then `low@r` and `high@r` by radius, and `band@a:b`, which from 0 on holds
+    the mean.
 
     Where a high-pass or band image has lost its mean, `bands.dc` says what it gets instead: the
     data set's mean, its own, or nothing. `rescale: max` divides each filtered image by its own
-    maximum over pixels and channels before that; images without a positive value are left.
-    `boundary: mirror` filters the even extension of the image to twice its sides, which has no
-    seam; radii keep their meaning, in bins of the image: a bin of the extension counts half.
+    maximum over pixels and channels before that; images without a positive value are left
+    unchanged. `boundary: mirror` filters the even extension of the image to twice its sides, which
+    has no seam; radii keep their meaning, in bins of the image: a bin of the extension counts
+    half.
 
     Args:
         images: (N, C, H, W), float, 0..1, on any device; not modified.
-        bands: What to cut and how.
+        bands: Radii, ranges and options of the versions.
         mean: Mean pixel of the data set, (C,), 0..1.
 
     Raises:

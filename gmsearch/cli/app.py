@@ -1,4 +1,4 @@
-"""The program `gmsearch`: its table of commands, and what it makes of errors.
+"""The program `gmsearch`: its commands, and how errors become messages and exit codes.
 
 A command is a file of this folder and a row of COMMANDS. Its module is imported for every
 `--help`, so heavy packages are imported inside functions.

@@ -60,7 +60,7 @@ def check(space: SpaceFile, *, data_root: DataRoot = None) -> None:
 
 
 def _arms(space: Space, task: Task) -> tuple[list[Arm], bool]:
-    """Return the arms a run may train, matched in cost, and whether these are all of them.
+    """Return the arms a run may train, matched in cost, and whether the list is complete.
 
     A grid or an ablation lists its arms. A search may train any arm of its space: all are
     returned for a small space, random ones for a large one.
@@ -109,7 +109,7 @@ def _summary(
         lines["match"] = _matching(space, costs, context.task)
     lines["data"] = (
         f"{space.data.name} at {context.resolution} px, {context.classes} classes, "
-        f"known by {context.data_identity_of}"
+        f"identified by {context.data_identity_of}"
     )
     return lines
 

@@ -56,7 +56,7 @@ class ProgressLines:
         self._clock.started(plan)
 
     def progress(self, progress: experiment.Progress) -> None:
-        """Print nothing; an epoch is not worth a line."""
+        """Print nothing; there is no line per epoch."""
 
     def finished(self, plan: Plan, record: WorkRecord) -> None:
         """Print how the plan ended."""
@@ -214,7 +214,7 @@ def name_of(space: Space, plan: Plan) -> str:
         return f"{label} tuning {' '.join(tried)}"
     if isinstance(plan, (TrainingPlan, RemeasurePlan)):
         return f"{label} seed {plan.seed}"
-    return f"{label} alone"
+    return f"{label} timing"
 
 
 def outcome(space: Space, record: WorkRecord) -> str:

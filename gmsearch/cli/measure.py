@@ -77,7 +77,7 @@ def measure_study(
     split: str,
     data_root: Path | None,
 ) -> int:
-    """Measure what finished trials lack of the requested bands; return the exit code."""
+    """Measure the requested bands that finished trials lack; return the exit code."""
     import logging
 
     from rich.console import Console
@@ -134,7 +134,7 @@ def _measure(
     elif remeasurer.lost:
         console.print(f"{space.study}: no trial could be measured")
     else:
-        console.print(f"{space.study}: nothing to do, every finished trial has these measurements")
+        console.print(f"{space.study}: nothing to do; every finished trial has these measurements")
     for key, path in remeasurer.lost.items():
         console.print(
             f"{key}: its weights are missing: {path}; restore the file, or train the trial again "
@@ -205,7 +205,7 @@ def _range(flag: str, text: str) -> tuple[float, float]:
 
 
 def _require_possible(bands: Bands, split: str, context: RunContext) -> None:
-    """Raise InputError, before anything is written, for what no evaluation could measure."""
+    """Raise InputError, before anything is written, for what cannot be measured."""
     try:
         bands.require_frequencies(context.resolution)
     except FieldError as error:

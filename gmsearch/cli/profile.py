@@ -119,7 +119,7 @@ def profile_networks(request: Request) -> int:
 
     Raises:
         InputError: a name is neither a preset nor a space file nor a timm model, or the device
-            cannot do what is asked; raised before anything is timed.
+            cannot run a requested mode; raised before anything is timed.
     """
     from rich.console import Console
 
@@ -206,7 +206,7 @@ def _size(space: Space) -> tuple[int, int]:
 def _costs(
     candidates: dict[str, Candidate], resolution: int, classes: int
 ) -> tuple[dict[str, ProfiledNetwork], dict[str, Any]]:
-    """Build and count the networks; one that fails gets the reason as its error."""
+    """Build the networks and count their costs; a network that fails stores the reason."""
     from gmsearch.cli.profile_text import ProfiledNetwork
     from gmsearch.models import build
 
@@ -231,7 +231,7 @@ def _costs(
 
 
 def _line(error: Exception) -> str:
-    """Return the first line of an error, with its type where it is not ours."""
+    """Return the first line of an error, with its type unless gmsearch raised it."""
     if isinstance(error, GmsearchError):
         return str(error).splitlines()[0]
     lines = str(error).strip().splitlines()
@@ -257,7 +257,7 @@ def _time(
     request: Request,
     console: Console,
 ) -> None:
-    """Time the networks in turns; one that fails gets the reason as its error."""
+    """Time the networks in turns; a network that fails stores the reason."""
     from rich.live import Live
     from rich.text import Text
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from gmsearch.latency import Timing
 
 _PLAIN_WIDTH = 120
-"""Columns where there is no terminal."""
+"""Width in characters without a terminal."""
 _UNBOUNDED = 10_000
 _PUBLISHED_AT = (224, 1000)
 _SHOWN_COSTS = ("params", "flops", "elementwise_ops")
@@ -123,7 +123,7 @@ def _cost_columns(profile: Profile) -> list[Column]:
 
 
 def _published(profile: Profile, network: ProfiledNetwork) -> str:
-    """Return the figures of the paper, as it rounds them; empty if there are none."""
+    """Return the published figures, rounded as published; empty if there are none."""
     printed = PUBLISHED.get(network.name)
     if printed is None or (profile.resolution, profile.classes) != _PUBLISHED_AT:
         return ""

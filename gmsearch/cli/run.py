@@ -85,7 +85,7 @@ def run_space(
                 with view:
                     _train(driver, engine, pool)
             elif driver.trials:
-                console.print(f"{space.study}: nothing to do, all trials are finished")
+                console.print(f"{space.study}: nothing to do; all trials are finished")
             return _summarize(driver, console)
     except KeyboardInterrupt:
         console.print(
@@ -107,7 +107,7 @@ def _train(driver: Driver, engine: Literal["ray", "serial"], workers: int) -> No
 
 
 def _summarize(driver: Driver, console: Console) -> int:
-    """Print how many trials ended how; return the exit code, 1 if something failed."""
+    """Print the number of trials by state; return the exit code, 1 if something failed."""
     import collections
 
     from gmsearch.records import State

@@ -12,7 +12,7 @@ def study_folder(study: str) -> Path:
     """Return the folder of a study.
 
     Raises:
-        InputError: there is no such study; the message lists those there are.
+        InputError: there is no such study; the message lists the studies.
     """
     folder = STUDIES / check_name(study)
     if folder not in studies(STUDIES):

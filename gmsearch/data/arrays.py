@@ -68,7 +68,7 @@ def _digest(array: np.ndarray) -> str:
 
 
 def _source(spec: DataSpec, arrays: object) -> Source:
-    """Return the splits; raises DataError for what is not arrays of the stated form."""
+    """Return the splits; raises DataError for arrays of any other form."""
     if not isinstance(arrays, Arrays):
         raise DataError(
             f"data set {spec.name}: expected gmsearch.data.Arrays, got {type(arrays).__name__}; "

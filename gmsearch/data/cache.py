@@ -1,8 +1,8 @@
 """Decoded data sets on disk: written once per machine, memory-mapped by every process.
 
 `cache_dir()/<identity>/` holds images and labels of both splits as .npy files and `meta.json`
-with their digests. It is built beside its place under a lock and renamed, so that it is
-whole or absent; one that is damaged all the same is built again.
+with their digests. It is built in a temporary folder under a lock and then renamed, so it is
+either complete or absent; if it is damaged nevertheless, it is built again.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Decoded:
     """Decoded data set in the cache; images are uint8 (N, S, S, 3), mapped from files.
 
     The maps are copy-on-write: torch takes them without a warning or a copy, and what a process
-    writes into one neither reaches the file nor any other process.
+    writes into a map reaches neither the file nor other processes.
     """
 
     train_images: np.ndarray
@@ -51,7 +51,7 @@ def cache_dir() -> Path:
 
 
 def ensure(identity: str, source: Callable[[], Source], where: str) -> None:
-    """Decode a data set into the cache unless the cache has every byte of it.
+    """Decode a data set into the cache unless the cache has an intact copy.
 
     Raises:
         DataError: for data that cannot be decoded, or a cache that cannot be written.
@@ -111,7 +111,7 @@ def _build(folder: Path, identity: str, source: Source, where: str) -> None:
         if train.shape[1] != evaluation.shape[1]:
             raise DataError(
                 f"{where}: training images have {train.shape[1]} pixels a side, evaluation images "
-                f"{evaluation.shape[1]}; set data.resolution to bring them to one size"
+                f"{evaluation.shape[1]}; set data.resolution to resize them"
             )
         mean, std = _moments(train)
         if min(std) == 0:
@@ -152,7 +152,7 @@ def _write(stem: Path, split: Split, places: np.ndarray) -> np.ndarray:
 
 
 def _reserve(path: Path) -> None:
-    """Reserve the disk space of a mapped file: a full disk is an error here, a crash later."""
+    """Reserve the disk space of a mapped file: a full disk raises here and crashes later."""
     if hasattr(os, "posix_fallocate"):
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)

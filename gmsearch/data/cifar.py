@@ -1,7 +1,7 @@
 """CIFAR-10 and CIFAR-100 through torchvision, which checks the published MD5 of every file.
 
-The files are pickles, so nothing but torchvision's class reads them, and only after that check.
-They are looked for in the data root, as torchvision leaves them; where they are not, they are
+The files are pickles, so only torchvision's class reads them, and only after that check. They are
+expected in the data root, in the folder that torchvision creates; if they are missing, they are
 downloaded into the decode cache. The root is never written to.
 """
 
@@ -78,7 +78,7 @@ def _open(spec: Cifar10 | Cifar100, root: Path, *, train: bool) -> CIFAR10:
         return _dataset(spec.name)(root, train=train)
     except (OSError, RuntimeError) as error:
         raise DataError(
-            f"{root / _FOLDERS[spec.name]} does not hold the published files ({error}); "
+            f"{root / _FOLDERS[spec.name]} does not contain the published files ({error}); "
             "remove it to download it again"
         ) from error
 

@@ -40,7 +40,7 @@ class Dataset:
     std: tuple[float, float, float]
     """Population standard deviation of the same pixels; of streams as the spec gives it."""
     identity: str
-    """Digest of all that determines the pixels; independent of the holdout's share."""
+    """Digest of everything that determines the pixels; independent of the share of the holdout."""
     identity_of: Literal["parameters", "bytes", "paths and sizes"]
     """What the identity is a digest of."""
     resolution: int
@@ -53,8 +53,8 @@ def prepare(spec: DataSpec) -> str:
     """Decode a data set into the cache unless it is there; return its identity.
 
     Raises:
-        DataError: for data that is missing, empty, damaged or of another form, naming the file.
-        FieldError: for options that give no data set.
+        DataError: for data that is missing, empty, damaged or in another form, naming the file.
+        FieldError: for options that do not describe a data set.
     """
     decodable = open_stored(spec)
     cache.ensure(decodable.identity, decodable.source, spec.place)
@@ -62,9 +62,9 @@ def prepare(spec: DataSpec) -> str:
 
 
 def load(spec: DataSpec) -> Dataset:
-    """Return a data set, memory-mapped from the cache or streamed; decodes it if need be.
+    """Return a data set, memory-mapped from the cache or streamed; decodes it if necessary.
 
-    No image of a stream is read before it is asked for.
+    Images of a stream are read when requested.
 
     Raises:
         DataError: as `prepare`, and for a holdout that leaves a class untrained.

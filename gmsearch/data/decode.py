@@ -2,8 +2,8 @@
 
 Grey images become three equal channels, 16-bit grey is scaled to 8 bits, CMYK is converted
 without a colour profile, palettes are looked up, alpha is dropped, the first frame of an animation
-is taken, and a camera's orientation mark is not applied: what torchvision's and timm's loaders do,
-but for 16 bits, which they saturate.
+is taken, and a camera's orientation mark is not applied: all as in torchvision's and timm's
+loaders, except that these saturate 16-bit images.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def decoded(encoded: Iterable[tuple[str, bytes]], resolution: int | None) -> Ite
                 if len(array) != first[1]:
                     raise DataError(
                         f"{name} has {len(array)} pixels a side, {first[0]} has {first[1]}; "
-                        "set data.resolution to bring them to one size"
+                        "set data.resolution to resize them"
                     )
             yield np.stack(arrays)
 

@@ -1,9 +1,9 @@
 """Image sets in folders, `train/<class>/*` and `val/<class>/*`, or in `train.tar` and `val.tar`.
 
 The evaluation split may also be named `validation` or `test`. Classes are the folders' names in
-sorted order, images are the files with an image's ending, in the order of their names; other
-files, hidden ones and what lies deeper are left out. In a tar the class is the folder directly
-above the file; the same files give the same data set either way.
+sorted order, images are the files with the suffix of an image, in the order of their names; other
+files, hidden files and deeper folders are ignored. In a tar the class is the folder directly above
+the file; the same files give the same data set either way.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Image:
     size: int
     """Number of bytes."""
     offset: int | None = None
-    """Position in the tar; None for a file of its own."""
+    """Position in the tar; None for a plain file."""
 
     @property
     def shown(self) -> str:
@@ -172,11 +172,11 @@ def _images(spec: FolderImages) -> tuple[list[_Image], list[_Image]]:
     root = root_folder(spec.root)
     train = _members(root, "train")
     if train is None:
-        raise DataError(f"{root} holds neither a folder train nor train.tar; add one")
+        raise DataError(f"{root} contains neither a folder train nor train.tar; add one")
     for name in EVALUATION_NAMES:
         if (evaluation := _members(root, name)) is not None:
             return train, evaluation
-    raise DataError(f"{root} holds no folder or tar val, validation or test; add one")
+    raise DataError(f"{root} contains no folder or tar val, validation or test; add one")
 
 
 def _members(root: Path, split: str) -> list[_Image] | None:
@@ -198,7 +198,7 @@ def _in_folder(folder: Path) -> list[_Image]:
                 files = [e for e in entries if _is_image(e.name) and e.is_file()]
             if not files:
                 raise DataError(
-                    f"class folder {one} holds no images ({' '.join(ENDINGS)}); "
+                    f"class folder {one} contains no images ({' '.join(ENDINGS)}); "
                     "add some or remove it"
                 )
             images += [_Image(one.name, f.name, f.path, f.stat().st_size) for f in files]
@@ -207,7 +207,7 @@ def _in_folder(folder: Path) -> list[_Image]:
             f"{error.filename} cannot be read ({error.strerror}); check its permissions"
         ) from error
     if not images:
-        raise DataError(f"{folder} holds no class folders; sort the images into one per class")
+        raise DataError(f"{folder} contains no class folders; sort the images into one per class")
     return images
 
 
@@ -226,7 +226,7 @@ def _in_tar(path: Path) -> list[_Image]:
             f"{path} is not a readable, uncompressed tar ({error}); repack it"
         ) from error
     if not images:
-        raise DataError(f"{path} holds no images as <class>/<file>; repack it")
+        raise DataError(f"{path} contains no images as <class>/<file>; repack it")
     return images
 
 

@@ -24,7 +24,7 @@ class Decodable:
     """A data set that can be decoded into memory."""
 
     identity: str
-    """Digest of all that determines the pixels."""
+    """Digest of everything that determines the pixels."""
     source: Callable[[], Source]
     """Returns labels and images; called only where the cache does not have them."""
 
@@ -40,7 +40,7 @@ class Format:
     identity_of: Literal["parameters", "bytes"] = "bytes"
     """What the identity of the decoded set is a digest of."""
     source: str | None = None
-    """SHA-256 of the file that defines the format; None for those of this package."""
+    """SHA-256 of the file that defines the format; None for the formats of this package."""
 
 
 def _stored(module: str) -> Callable[[Any], Decodable]:
@@ -121,7 +121,7 @@ def open_stored(spec: DataSpec) -> Decodable:
 
 
 def open_streamed(spec: DataSpec) -> Listed:
-    """Return the images of a data set that are decoded when asked for.
+    """Return the images of a data set, which are decoded on request.
 
     Raises:
         DataError: for files that are missing or of another form.

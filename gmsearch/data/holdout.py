@@ -1,4 +1,4 @@
-"""Holdout: the part of the training split that selection sees.
+"""Holdout: the part of the training split that is used for selection.
 
 It is stratified and fixed by the data's identity. The cache orders the training split so that a
 holdout of any share is a prefix, and the holdout and the rest are views of one memory map.
@@ -36,8 +36,8 @@ def size(labels: np.ndarray, share: float) -> int:
     held = np.array([int((np.arange(n) / n < share).sum()) for n in counts])
     if (held == counts).any():
         raise DataError(
-            f"data.holdout {share:g} takes the last training image of a class with "
-            f"{int(counts.min())}; lower it, 0 for none"
+            f"data.holdout {share:g} leaves no training image of a class with "
+            f"{int(counts.min())}; lower it, or set it to 0"
         )
     return int(held.sum())
 

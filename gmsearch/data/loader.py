@@ -206,7 +206,7 @@ def _next(iterator: Iterator[Any]) -> Any:
         if isinstance(error, RuntimeError) and "DataLoader worker" not in str(error):
             raise
         # Mostly out of memory; not the candidate's fault.
-        raise ChildProcessError(f"a worker process that decodes images ended ({error})") from error
+        raise ChildProcessError(f"a worker process that decodes images died ({error})") from error
 
 
 class _Images(torch.utils.data.Dataset[Any]):

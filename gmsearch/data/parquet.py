@@ -85,11 +85,11 @@ def _files(spec: ParquetImages) -> tuple[list[Path], list[Path]]:
     root = root_folder(spec.root)
     train = _split_files(root, "train")
     if not train:
-        raise DataError(f"{root} holds neither train.parquet nor train-*.parquet; add one")
+        raise DataError(f"{root} contains neither train.parquet nor train-*.parquet; add one")
     for name in EVALUATION_NAMES:
         if evaluation := _split_files(root, name):
             return train, evaluation
-    raise DataError(f"{root} holds no val, validation or test .parquet beside train; add one")
+    raise DataError(f"{root} contains no parquet file val, validation or test; add one")
 
 
 def _split_files(root: Path, split: str) -> list[Path]:
@@ -100,8 +100,8 @@ def _split_files(root: Path, split: str) -> list[Path]:
             announced = re.search(r"-of-(\d+)", shards[-1].stem)
             if announced is not None and int(announced[1]) != len(shards):
                 raise DataError(
-                    f"{folder} holds {len(shards)} of {int(announced[1])} shards of the {split} "
-                    "split; download the others"
+                    f"{folder} contains {len(shards)} of {int(announced[1])} shards of the "
+                    f"{split} split; download the others"
                 )
             return shards
     return []

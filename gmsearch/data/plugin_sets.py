@@ -37,7 +37,7 @@ class _Files:
 
 
 class _Paths:
-    """The images of one split, by number; crosses processes."""
+    """The images of one split, by index; can be pickled."""
 
     def __init__(self, paths: tuple[str, ...]) -> None:
         self._paths = paths
@@ -51,7 +51,7 @@ def stored(part: Part, file: PluginFile, spec: DataSpec) -> Decodable:
     """Return a plugin's data set, to be decoded into memory.
 
     Raises:
-        DataError: the plugin's function raises, or returns something else than a data set.
+        DataError: the plugin's function raises, or does not return a data set.
     """
     tree = _returned(part, file, spec)
     if not _lists_files(tree):

@@ -13,7 +13,7 @@ from PIL import Image
 from gmsearch.errors import DataError
 
 EVALUATION_NAMES = ("val", "validation", "test")
-"""Names of the evaluation split; the first that exists is used."""
+"""Names that the evaluation split may have; the first that exists is used."""
 
 TOGETHER_BYTES = 2**28
 """Bytes of the blocks of a `Listing` that are shuffled together and kept in memory."""

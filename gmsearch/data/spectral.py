@@ -4,12 +4,12 @@ A positive control for band metrics: the score of a perfect classifier in each b
 (`ceilings`). It is synthetic; its numbers say something about bands, nothing about photographs.
 
 An image of side R is a 1/f background (amplitude falling with the radius, phases random) plus two
-cues, each there with a probability of its own and otherwise missing: a *shape* made of three
-waves of radius below R/8, in phase at a random place so that they form a smooth lump, and a
-*texture* of one wave of radius R/4 to 3R/8 (in bins of the DFT; 4, 8 and 12 at 32 pixels). The
-Fourier supports of the two are disjoint. Position, colour, contrast and mean colour are random.
-All patterns are left-right symmetric, so flipping an image does not change its class. Every image
-is scaled into the range of its pixels; nothing is clipped.
+cues, each present with its own probability and otherwise missing: a *shape* made of three waves of
+radius below R/8, in phase at a random place so that they form a smooth lump, and a *texture* of
+one wave of radius R/4 to 3R/8 (in bins of the DFT; 4, 8 and 12 at 32 pixels). The Fourier supports
+of the two are disjoint. Position, colour, contrast and mean colour are random. All patterns are
+left-right symmetric, so flipping an image does not change its class. Every image is scaled into
+the range of its pixels; nothing is clipped.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _MEAN_COLOUR = (0.35, 0.65)
 _CONTRAST = (0.6, 1.0)
 
 Bin = tuple[int, int]
-"""A pair of spatial frequencies (fy, fx) >= 0, standing for the bins (+-fy, +-fx)."""
+"""A pair of spatial frequencies (fy, fx) >= 0, short for the bins (+-fy, +-fx)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,8 +81,8 @@ def _require_bins(spec: Spectral) -> None:
     if spec.classes > most:
         raise FieldError(
             "classes",
-            f"{spec.classes} classes do not fit into {spec.resolution} pixels, which have room "
-            f"for {most}; raise resolution or reduce classes",
+            f"expected at most {most} classes, which is all that images of {spec.resolution} "
+            f"pixels can show, got {spec.classes}; raise resolution or reduce classes",
         )
 
 

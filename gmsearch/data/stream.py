@@ -42,9 +42,9 @@ class ImageStream:
     def shuffled(self, rng: np.random.Generator, together: int = TOGETHER_BYTES) -> np.ndarray:
         """Return the rows in a random order.
 
-        Any order is as likely as another where images are files of their own. Of Parquet only row
-        groups can be read: the groups come in a random order, and the rows are shuffled among as
-        many consecutive groups as take up to `together` bytes.
+        All orders are equally likely where every image is a file. Parquet can only be read by row
+        group: the groups come in a random order, and the rows are shuffled among as many
+        consecutive groups as take up to `together` bytes.
         """
         rows = rng.permutation(self.rows)
         block, sizes = self.listing.block, self.listing.block_bytes

@@ -1,7 +1,7 @@
 """Data sets that `timm.data.create_dataset` opens and that can be read in any order, as streams.
 
 Folders and Hugging Face data sets are read by timm's readers, torchvision's by its own classes.
-timm replaces an image that it cannot read by another one; here its readers are called directly,
+timm replaces an image that it cannot read with another one; here its readers are called directly,
 so that such an image is an error with its name.
 """
 
@@ -78,15 +78,15 @@ def _require_images(root: Path, classes: Collection[str]) -> None:
     for folder, inner, _ in os.walk(root):
         inner[:] = [name for name in inner if not name.startswith(".")]
         if not inner and Path(folder) != root and Path(folder).name not in classes:
-            raise DataError(f"class folder {folder} holds no images; add some or remove it")
+            raise DataError(f"class folder {folder} contains no images; add some or remove it")
 
 
 def _listing(spec: TimmImages, dataset: Any) -> Listing:
     labels = _labels(dataset)
     if labels is None:
         raise DataError(
-            f"{spec.dataset}: its labels cannot be read without its images; take the images as a "
-            "folder or as Parquet files"
+            f"{spec.dataset}: its labels cannot be read without its images; use a folder or "
+            "Parquet files instead"
         )
     image = _Read(dataset) if isinstance(dataset, ImageDataset) else _Opened(dataset)
     return Listing(labels=np.array(labels, dtype=np.int64), image=image)

@@ -1,4 +1,4 @@
-"""The loop of a study, and everything it consists of; see `loop`."""
+"""The loop of a study and its parts; see `loop`."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class Driver:
         """
         self.space = space
         self.stopped: str | None = None
-        """Why the study stopped before its end, if it did."""
+        """Why the study stopped early, if it did."""
         self.remark: str | None = None
         """A note on a study that ended otherwise than requested."""
         self.scheduler = scheduler
@@ -88,12 +88,12 @@ class Driver:
 
     @property
     def counts(self) -> tuple[int, int]:
-        """Number of trials, as far as known, and how many of them are finished; with tunings."""
+        """Known number of trials and tuning runs, and how many of them are finished."""
         return self._count(self._proposals.trainable())
 
     @property
     def untrained(self) -> int:
-        """Number of choices of training values that failed: no value could be trained."""
+        """Number of arms without training values, because no value could be trained."""
         return sum(tuned.chosen is None for tuned in self._ledger.records.tuned.values())
 
     @property
@@ -107,7 +107,7 @@ class Driver:
         return self._exhausted and not self._running and not self._pending
 
     def next(self) -> Plan | None:
-        """Return the next plan; None while others must end first, or at the end.
+        """Return the next plan; None at the end, or while other plans must end first.
 
         A timing runs alone: it is handed out once nothing is running, and nothing else meanwhile.
         """
@@ -126,7 +126,8 @@ class Driver:
         return plan
 
     def progress(self, progress: Progress) -> Decision:
-        """Report how far a trial is; return whether it continues or stops after this epoch."""
+        """Report the progress of a trial; return whether it continues or stops after this
+        epoch."""
         self._observer.progress(progress)
         if self.scheduler is None or not isinstance(self._running.get(progress.key), TrialPlan):
             return "continue"
@@ -161,7 +162,7 @@ class Driver:
         return record if record is not None and record.attempt >= plan.attempt else None
 
     def _why_missing(self, plan: Plan, new: Iterable[Record]) -> str:
-        """Return why there is no record of a plan, for the record of its failure."""
+        """Return the reason for the missing record of a plan, for the record of its failure."""
         for record in new if isinstance(plan, TimingPlan) else ():
             candidate = plan.arm.candidate.digest
             if isinstance(record, TimingRecord) and record.digest == candidate:
@@ -172,7 +173,7 @@ class Driver:
         return "the worker ended without a record: killed, out of memory, or its node was lost"
 
     def advance(self) -> None:
-        """Fill the queue with what is missing; tell and ask the sampler if nothing is."""
+        """Fill the queue with missing work; if there is none, tell and ask the sampler."""
         while not self._exhausted:
             arms = self._proposals.trainable()
             self._pending.extend(self._queue.timings(arms))
@@ -220,7 +221,7 @@ class Driver:
             )
 
     def _ask(self, trained: int) -> bool:
-        """Ask for a batch and record it; False if there is nothing more to try."""
+        """Ask for a batch and record it; False if there is nothing left to try."""
         wanted = self.space.search.candidates
         room = None if wanted is None else wanted - trained
         fruitless = len(self._proposals) - trained

@@ -9,16 +9,16 @@ from gmsearch.records import WorkRecord
 
 
 class Observer(Protocol):
-    """Receives what happens in a study: a live view, or plain lines."""
+    """Receives the events of a study, for a live view or plain lines."""
 
     def planned(self, total: int, done: int) -> None:
-        """Receive the number of trials, as far as known, and how many are finished."""
+        """Receive the known number of trials, and how many are finished."""
 
     def started(self, plan: Plan) -> None:
         """Receive a plan that was handed to a worker."""
 
     def progress(self, progress: Progress) -> None:
-        """Receive how far a trial is, after each epoch."""
+        """Receive the progress of a trial after each epoch."""
 
     def finished(self, plan: Plan, record: WorkRecord) -> None:
         """Receive a plan that ended, and its record."""

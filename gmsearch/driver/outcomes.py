@@ -20,7 +20,7 @@ from gmsearch.space import Space
 
 
 class ArmResults:
-    """Everything known of arms so far, from the space and the ledger's records."""
+    """All results of arms so far, from the space and the ledger's records."""
 
     def __init__(self, space: Space, context: RunContext, records: Records) -> None:
         """Keep the sources; `records` is read anew by every method."""
@@ -36,7 +36,8 @@ class ArmResults:
         """Metrics of objectives and constraints that are measured by timing."""
 
     def arm(self, assignment: Assignment) -> Arm:
-        """Return the arm of a proposal, with its cost matched to the baseline's if asked for.
+        """Return the arm of a proposal, with its cost matched to the baseline's if the space
+        matches costs.
 
         Its training values are not chosen yet: see `tuning`.
         """
@@ -57,13 +58,13 @@ class ArmResults:
         return uncounted_operators(arm.candidate, self.context.task)
 
     def known(self, arm: Arm) -> dict[str, float]:
-        """Return what is known of `arm` before training: static metrics, and timed ones."""
+        """Return the metrics of `arm` known before training: static and timed."""
         measured = self.timing(arm)
         latencies = {name: measured[name] for name in self.timed if name in measured}
         return {**self.static(arm.candidate), **latencies}
 
     def violations(self, arm: Arm) -> dict[str, float]:
-        """Return by how much `arm` breaks each constraint that is decided before training.
+        """Return the excess of `arm` over each constraint that is decided before training.
 
         A timed metric breaks its bound only if its whole interval does. A constraint on a metric
         that could not be measured is not decided here.
@@ -127,7 +128,7 @@ class ArmResults:
         return Outcome(number=number, state="complete", values=known, violations=violations)
 
     def excesses(self, arm: Arm) -> tuple[float, ...]:
-        """Return by how much `arm` breaks each constraint; <= 0 if it holds or is not known."""
+        """Return the excess of `arm` over each constraint; <= 0 if it holds or is not known."""
         excesses = []
         for constraint in self.space.constraints:
             excess = self._excess(constraint, arm)
@@ -171,7 +172,7 @@ class ArmResults:
         return statistics.fmean(values) if values and len(values) == len(trials) else None
 
     def _excess(self, constraint: Constraint, arm: Arm) -> float | None:
-        """Return by how much a metric known before training breaks its bounds; None if unknown.
+        """Return the excess of a metric known before training over its bounds; None if unknown.
 
         For a timed metric, the least over its interval.
         """

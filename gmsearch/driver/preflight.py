@@ -29,7 +29,7 @@ class RunContext:
     data_identity_of: str
     """Source of the identity's digest: parameters, bytes, or paths and sizes."""
     mean: tuple[float, float, float]
-    """Mean of the pixels per channel, in 0..1; images are normalised by it and `std`."""
+    """Mean of the pixels per channel, in 0..1; `mean` and `std` normalise the images."""
     std: tuple[float, float, float]
     classes: int
     resolution: int
@@ -120,7 +120,7 @@ def _drawn_arms(space: Space) -> list[Arm]:
 
 
 def network_remarks(arms: Iterable[Arm], context: RunContext) -> list[str]:
-    """Return what is unusual about the networks of some arms, most frequent first.
+    """Return remarks on unusual networks among some arms, most frequent first.
 
     Reports kernels larger than their feature map, and operators that no static metric counts;
     each remark ends with the number of candidates it applies to.
@@ -138,7 +138,7 @@ def network_remarks(arms: Iterable[Arm], context: RunContext) -> list[str]:
 
 
 def worker_count(resources: Resources, requested: int | None) -> int:
-    """Return how many trials run at once: `requested`, or as many as the machine has room for.
+    """Return how many trials run at once: `requested`, or as many as fit on the machine.
 
     Raises:
         InputError: the machine has no room for a single trial, or not for `requested`.

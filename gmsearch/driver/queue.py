@@ -1,4 +1,4 @@
-"""Plans that are due, derived from the ledger's records."""
+"""Plans to run next, derived from the ledger's records."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ MAX_ATTEMPTS = 3
 """Number of attempts in all at work that failed through no fault of its candidate."""
 
 AskedArms = dict[str, tuple[Arm, Assignment]]
-"""Arms by digest, each with the first assignment that gives it, in the order asked for."""
+"""Arms by digest, each with the first assignment that gives it, in the order they were
+proposed."""
 
 
 class Queue:
-    """Plans for everything about some arms that has no final record yet."""
+    """Plans for all work on some arms that has no final record yet."""
 
     def __init__(
         self, results: ArmResults, folder: Path, run: int, *, scheduled: bool = False

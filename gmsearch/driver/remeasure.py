@@ -16,7 +16,7 @@ from gmsearch.space import Space
 
 
 class Remeasurer:
-    """Plans what finished trials lack: nothing that is measured, nothing that needs training."""
+    """Plans the missing measurements of finished trials, which need no training."""
 
     def __init__(self, space: Space, context: RunContext, records: Records, folder: Path) -> None:
         """Plan for the study in `folder`; `records` is read anew by every method."""

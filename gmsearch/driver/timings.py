@@ -9,7 +9,7 @@ from gmsearch.records import TimingRecord
 
 
 class TimingIndex:
-    """The last attempts at all timings; follows the ledger as it grows."""
+    """The last attempt at each timing; follows the ledger as it grows."""
 
     def __init__(self, records: Records, driver_device: str) -> None:
         """Index the timings in `records`; `driver_device` is the name of the driver's device."""

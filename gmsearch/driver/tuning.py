@@ -1,4 +1,4 @@
-"""Choice of an arm's training values: on the holdout, from the ledger's records alone.
+"""Choice of an arm's training values on the holdout, from the ledger's records alone.
 
 Every combination of values is trained once with a separate seed. The choice is recorded as a
 `tuned` record and never changes.

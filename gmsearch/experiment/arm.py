@@ -20,7 +20,7 @@ class Arm:
 
     @property
     def digest(self) -> str:
-        """The hash of candidate and recipe, except for how often a checkpoint is written."""
+        """The hash of candidate and recipe, except `checkpoint_every`, which changes no number."""
         recipe = plain(self.recipe)
         del recipe["checkpoint_every"]
         return digest({"candidate": identity(self.candidate), "recipe": recipe})

@@ -31,7 +31,7 @@ class Bands:
     rescale: Literal["none", "max"] = "none"
     """max divides each band image by its own maximum, as the code of the original paper does."""
     dc: Literal["dataset_mean", "drop", "image_mean"] = "dataset_mean"
-    """Mean pixel added to high-pass and band images, which have lost theirs."""
+    """Mean pixel added to high-pass and band images, whose own mean the filter removes."""
     boundary: Literal["periodic", "mirror"] = "periodic"
     """Boundary condition of the filter."""
     bn: Literal["keep", "reestimate"] = "keep"
@@ -71,12 +71,12 @@ class Bands:
         if wrong is not None:
             farthest = max(_distances(height, width, 1))
             path, name = wrong
-            remedy = {"radii": "above 0 and below that", "ranges": "0 <= from < to, wider apart"}
+            remedy = {"radii": "radii above 0 and below", "ranges": "wider ranges from 0 to"}
             size = f"{height}" if height == width else f"{width}x{height}"
             raise FieldError(
                 path,
-                f"{name} leaves a version without a frequency in images of {size} pixels, whose "
-                f"frequencies end at {farthest:.4g} bins; take {path} {remedy[path]}",
+                f"{name} leaves a version without a frequency; expected {remedy[path]} "
+                f"{farthest:.4g}, the farthest bin of images of {size} pixels",
             )
 
     def keeps(self, distance: float, radius: float) -> bool:
@@ -101,9 +101,9 @@ class Bands:
         )
 
     def name_of(self, metric: str, protocol: Mapping[str, str]) -> str:
-        """Return what a metric measured under `protocol` is called beside those of these bands.
+        """Return the name of a metric measured under `protocol` in a study of these bands.
 
-        The name itself where nothing it depends on differs, else with what does, such as
+        If an option that the metric depends on differs, the name states it, such as
         `high@10[dc=drop]`; prefixes such as `holdout.`, `majority.` or a plugin's metric stay.
         """
         bare = _PREFIX.sub("", metric)

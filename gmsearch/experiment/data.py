@@ -66,8 +66,8 @@ class DataSpec:
 
     name: str
     holdout: Share = 0.1
-    """Share of the training split that selection sees; stratified, fixed by the data's
-    identity."""
+    """Share of the training split held out for selection; stratified, the same for
+    the same data."""
 
     def __post_init__(self) -> None:
         """Check the limits of every field, and the rules across fields."""
@@ -116,7 +116,7 @@ class Spectral(DataSpec):
             yield (
                 bool(wrong & {split, "classes"}) or count >= self.classes,
                 split,
-                f"{count} are fewer than the {self.classes} classes; give more",
+                f"expected at least {self.classes} images, one per class, got {count}",
             )
 
 
@@ -128,7 +128,7 @@ class ImagesOnDisk(DataSpec):
     """Absolute path of the folder."""
     resolution: Positive | None = None
     """Images are resized (shorter side, antialiased bicubic) and centre-cropped to this side;
-    none requires that all are square and of one size."""
+    none keeps their size, which must then be square and the same for all."""
     stream: bool = False
     """Whether images are decoded anew in every epoch, as large sets must be; otherwise they are
     decoded once and kept in memory as uint8."""
@@ -199,7 +199,7 @@ class StreamableImages(ImagesOnDisk):
         )
 
     def plain_fields(self) -> dict[str, Any]:
-        """Return the fields that mean something, as digests of spaces and plans know them."""
+        """Return the fields that affect the images, which digests are computed from."""
         own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
         if self.stream:
             return {**_ONLY_TIMM, **own}
@@ -286,7 +286,7 @@ def data_from(tree: Mapping[str, Any]) -> DataSpec:
 
 
 def require_applicable(recipe: Recipe, data: DataSpec) -> None:
-    """Raise FieldError where a recipe asks for what cannot be done to such images."""
+    """Raise FieldError where a recipe has an augmentation that these images do not support."""
     if not data.streamed and recipe.auto_augment is not None:
         raise FieldError(
             "auto_augment",

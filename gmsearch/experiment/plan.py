@@ -84,7 +84,7 @@ class Plan:
 
     @property
     def request(self) -> str:
-        """Digest of what is asked for, for work that can be asked for more than once."""
+        """Digest of the request, for work that can be requested more than once."""
         return ""
 
     def failed(self, failure: Failure, error: str) -> WorkRecord:

@@ -1,4 +1,4 @@
-"""A plugin as plans and records carry it."""
+"""A plugin as stored in plans and records."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ class Recipe:
         self._canonicalise()
 
     def _canonicalise(self) -> None:
-        """Reset what has no effect to its default, so that it does not make another arm."""
+        """Reset fields without effect to their defaults, so that they do not make another arm."""
         if self.optimizer != "sgd":
             assign(self, momentum=0.9)
         if self.schedule == "constant":

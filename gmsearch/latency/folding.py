@@ -125,7 +125,7 @@ def _batch_norms(model: nn.Module) -> int:
 
 
 def relocate(model: nn.Module) -> None:
-    """Move every parameter and buffer to another place in memory, keeping values and strides."""
+    """Move every parameter and buffer to another address in memory, keeping values and strides."""
     tensors = list(itertools.chain(model.parameters(), model.buffers()))
     fresh = [tensor.detach().clone() for tensor in tensors]  # all at once: none reuses a place
     for tensor, moved in zip(tensors, fresh, strict=True):

@@ -1,6 +1,6 @@
 """State of the machine while timing: load of other processes, clocks and temperature of a GPU.
 
-Values that cannot be read are absent, never zero.
+Values that cannot be read are missing, never zero.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _THROTTLES = {
 
 
 class Machine:
-    """Readings of one device and of other processes, over all the times it was watched."""
+    """Readings of one device and of other processes, over all intervals it was watched."""
 
     def __init__(self, device: torch.device) -> None:
         self._foreign_seconds = 0.0
@@ -42,7 +42,7 @@ class Machine:
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
-        """Record load, clocks and temperature inside."""
+        """Record load, clocks and temperature inside the block."""
         before, own, start = psutil.cpu_times(), os.times(), time.perf_counter()
         since = time.time_ns() // 1000
         yield

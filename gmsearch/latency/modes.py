@@ -95,9 +95,9 @@ class TimedModel:
         return self._model(self._images)
 
     def relocate(self) -> None:
-        """Move the weights to another place in memory, and capture a CUDA graph anew.
+        """Move the weights to other addresses in memory, and capture a CUDA graph anew.
 
-        The place of the weights changes a time by more than its blocks differ.
+        The address of the weights changes a time by more than its blocks differ.
         """
         relocate(self._model)
         if self._mode == "graph":

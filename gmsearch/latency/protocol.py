@@ -2,11 +2,11 @@
 
 Networks are in evaluation mode, re-parameterised, batch norm folded, channels_last; images and
 weights lie on the device. Each is warmed up until the median of its last runs is stable; then
-blocks of runs, every block followed by one of a reference network, so that both see the same
-machine. All of this is repeated with the weights of both at other places in memory, because the
-place changes a time by more than its blocks differ; the interval is over these repeats. Several
-networks take turns repeat by repeat, so that a machine that slows down affects all of them.
-The caller must ensure that nothing else runs; disturbances are detected and reported.
+blocks of runs, every block followed by a block of a reference network, so that both see the same
+machine. All of this is repeated with the weights of both at other addresses in memory, because the
+address changes a time by more than its blocks differ; the interval is over these repeats. Several
+networks take turns repeat by repeat, so that a machine that slows down affects all of them. The
+caller must ensure that nothing else runs; disturbances are detected and reported.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gmsearch.latency.machine import Machine, device_name
 from gmsearch.latency.modes import TimedModel, require_condition, true_float32_inference
 
 REFERENCE = "mobilenetv3_small_100"
-"""The timm model timed beside every candidate, with random weights and 1000 classes."""
+"""The timm model timed along with every candidate, with random weights and 1000 classes."""
 
 _REPEATS = 6
 _BLOCKS = 5
@@ -78,7 +78,7 @@ class Timing:
     def metrics(self) -> dict[str, float]:
         """Return the values by metric name, including the condition.
 
-        `.low` and `.high` mark the ends of an interval. What was not measured is absent.
+        `.low` and `.high` mark the ends of an interval. What was not measured is missing.
         """
         images = self.condition.batch_size * 1e3
         values = {

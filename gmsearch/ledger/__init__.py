@@ -1,11 +1,11 @@
 """The study folder: an append-only ledger of JSON lines, the workers' spool, and histories.
 
-    trials.jsonl          the single source of truth; one record a line, only written by the driver
-    spool/<key>.json      records of workers, until the driver has moved them to the ledger
-    history/<key>.json    curves per epoch, apart from the ledger to keep it small
-    weights/<key>.*       final weights of a trial, and their predictions
-    space.yaml            frozen copy of the space file, written and compared by the driver
-    lock, owner.json      lock of the process that runs the study, and its name
+    trials.jsonl          the single source of truth; one record per line, only written by the
+    driver spool/<key>.json      records of workers, until the driver has moved them to the ledger
+    history/<key>.json    curves per epoch, apart from the ledger to keep it small weights/<key>.*
+    final weights of a trial, and their predictions space.yaml            frozen copy of the space
+    file, written and compared by the driver lock, owner.json      lock of the process that runs
+    the study, and its name
 
 Nothing here decides what to run, and nothing is ever unpickled.
 """

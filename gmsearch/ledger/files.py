@@ -1,4 +1,4 @@
-"""Names and durable writing of the files of a study folder; knows nothing of their meaning."""
+"""Names and durable writing of the files of a study folder, whatever they contain."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_atomic(path: Path, data: bytes) -> Path:
-    """Put `data` at `path` so that every reader sees all of it or what was there before.
+    """Write `data` to `path` atomically: a reader sees all of it or the previous content.
 
     Creates the folder. Raises StudyError where the file system refuses.
     """
@@ -117,7 +117,7 @@ def write_history(folder: Path, key: str, history: Mapping[str, Any]) -> Path:
 
 
 def read_history(folder: Path, key: str) -> dict[str, Any] | None:
-    """Return the curves of one trial, None where it left none.
+    """Return the curves of one trial; None if it has none.
 
     Raises:
         StudyError: where the file is damaged.
@@ -137,12 +137,12 @@ def parse(data: bytes, place: str) -> dict[str, Any]:
     except ValueError as error:
         raise damaged(place, str(error)) from error
     if not isinstance(tree, dict):
-        raise damaged(place, f"it holds a {type(tree).__name__}, not an object")
+        raise damaged(place, f"expected a JSON object, got a {type(tree).__name__}")
     return tree
 
 
 def damaged(place: str, reason: str) -> StudyError:
-    """Return the error for content that cannot be read, with the remedy."""
+    """Return the error for damaged content, with the remedy."""
     return StudyError(f"{place}: damaged: {reason}; restore it from a backup or remove it")
 
 

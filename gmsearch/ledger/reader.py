@@ -51,10 +51,10 @@ class Records:
     timings: list[TimingRecord] = dataclasses.field(default_factory=list)
     trials: dict[str, TrialRecord] = dataclasses.field(default_factory=dict)
     """By key. The last attempt counts, except that a final record is never replaced by one that
-    would be retried: a worker given up for lost may finish after its successor failed."""
+    would be retried: a worker presumed lost may finish after its successor failed."""
 
     tuning: dict[str, TrialRecord] = dataclasses.field(default_factory=dict)
-    """Runs that helped to choose training values, likewise; no number shown comes from them."""
+    """Runs that helped to choose training values, likewise; none of their numbers is reported."""
 
     tuned: dict[str, TunedRecord] = dataclasses.field(default_factory=dict)
     """Training values chosen: by the digest of the arm before tuning, or `study` for all arms."""
@@ -86,7 +86,7 @@ class Records:
             raise damaged(place, f"not a {tree.get('record')} record: {error!r}") from error
 
     def check(self, tree: Mapping[str, Any], place: str) -> None:
-        """Raise what `add` would, and keep nothing."""
+        """Raise the errors of `add` without adding anything."""
         Records(folder=self.folder, study=self.study).add(tree, place)
 
     def knows(self, record: Record) -> bool:

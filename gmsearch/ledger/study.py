@@ -15,7 +15,7 @@ from gmsearch.space import Space
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Study:
-    """Space and records of one study at one moment; everything shown of it comes from here."""
+    """Space and records of one study at one moment, the source of everything shown of it."""
 
     folder: Path
     space: Space

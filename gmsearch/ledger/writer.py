@@ -107,7 +107,7 @@ class Ledger:
     def take_spool(self) -> list[Record]:
         """Move the records that workers left to the ledger; return those that are new to it.
 
-        A kill between appending and removing leaves a file whose record the next start knows.
+        A kill between appending and removing leaves a file whose record the next start recognises.
         """
         spooled = read_spool(self.folder)
         for path, tree in spooled:

@@ -1,4 +1,4 @@
-"""Limits of dataclass fields, written in their annotations and checked wherever one is made.
+"""Limits of dataclass fields, written in their annotations and checked when an instance is made.
 
     lr: Annotated[float, Limit(gt=0)] = 3e-3
 

@@ -25,10 +25,11 @@ def assign(frozen: object, **values: object) -> None:
 
 
 def normalise(frozen: Any) -> None:
-    """Give every field of a dataclass instance the one Python type of its annotation.
+    """Convert every field of a dataclass instance to the Python type of its annotation.
 
     In a field `tuple[X, ...]` a list becomes a tuple, and any other value the only item of one;
-    in a field of floats an integer becomes a float. What does not fit is left for `check`.
+    in a field of floats an integer becomes a float. Values that do not fit are left for `check` to
+    report.
     """
     for name, convert in _conversions(frozen.__class__):
         value = getattr(frozen, name)
@@ -88,7 +89,7 @@ def broken(spec: Any) -> set[str]:
 
 
 def raise_all(errors: Sequence[FieldError]) -> None:
-    """Raise the first error with all of them in `errors`; do nothing where there is none."""
+    """Raise the first error with all of them in `errors`; do nothing if there are none."""
     if errors:
         first = FieldError(errors[0].path, errors[0].message)
         first.errors = tuple(errors)

@@ -1,4 +1,4 @@
-"""What a type hint admits, in which words, and how a value takes its type."""
+"""Type hints: the test of a value, its description in words, and conversion to the type."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _UNIONS = (typing.Union, types.UnionType)
 
 
 def expected(hint: Any) -> str:
-    """Return what a type hint asks for, in words that complete `expected`."""
+    """Return what a type hint requires, in words that complete `expected`."""
     return " or ".join(_words(hint))
 
 
@@ -91,7 +91,7 @@ def _limit_test_of_number(limit: Limit) -> Admits:
 
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {"ge": operator.le, "gt": operator.lt}
-"""The bound comes first."""
+"""Comparisons that take the bound first."""
 
 
 def _matches(pattern: re.Pattern[str], value: str) -> bool:
@@ -149,7 +149,7 @@ def _admits_all(test: Admits, value: Any) -> bool:
 
 
 def _words(hint: Any) -> Iterator[str]:
-    """Yield what a hint asks for, one text per alternative."""
+    """Yield what a hint requires, one text per alternative."""
     inner, metadata = _parts(hint)
     origin, arguments = typing.get_origin(inner), typing.get_args(inner)
     limits = [item for item in metadata if isinstance(item, Limit)]

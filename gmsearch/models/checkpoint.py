@@ -1,4 +1,4 @@
-"""Trained weights from a file, refused in one line where they do not fit the network."""
+"""Trained weights from a file, refused with a one-line error unless they fit the network."""
 
 from __future__ import annotations
 
@@ -100,6 +100,6 @@ def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
 
 
 def _listing(what: str, names: list[str]) -> str:
-    """Return how many tensors have one defect, and the first of them; an empty text for none."""
+    """Return the number and first names of tensors with one defect; an empty text for none."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return f"{len(names)} {what} ({', '.join(names[:_NAMED])}{more})" if names else ""

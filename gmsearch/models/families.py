@@ -20,7 +20,7 @@ from gmsearch.tables import Table
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class TimmRow:
-    """What timm must know of a family to build its presets."""
+    """What timm must know about a family to build its presets."""
 
     module: Callable[..., nn.Module]
     first_conv: str
@@ -30,7 +30,7 @@ class TimmRow:
     maps: int
     """Number of feature maps that can be taken out."""
     flatten_sequential: bool = True
-    """Whether the maps lie inside of `nn.Sequential`s."""
+    """Whether the maps are inside `nn.Sequential`s."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -143,7 +143,7 @@ class SecondFactor:
     layers: Callable[[Site], dict[str, nn.Module]]
     """Its layers by name, which are applied in their order; none for h itself."""
     moments: Callable[[Site, Init], Moments] | None
-    """What `gain: unit_variance` must know, away from the border; None for the factor 1."""
+    """Moments for `gain: unit_variance`, away from the border; None for the factor 1."""
 
 
 def _layer_norm(site: Site) -> dict[str, nn.Module]:

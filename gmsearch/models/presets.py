@@ -1,7 +1,7 @@
 """The presets as models of timm: `timm.create_model("gmnet_s3")` after this import.
 
-Importing this module registers them. No trained weights come with them. What of a preset is
-published and what is inferred is in `gmsearch.networks.presets`.
+Importing this module registers them. No trained weights come with them.
+`gmsearch.networks.presets` states which presets are published and which are inferred.
 """
 
 from __future__ import annotations

@@ -21,11 +21,11 @@ def timm_model(candidate: TimmSpec, num_classes: int, in_chans: int, _seed: int)
     if not timm.is_model(name):
         near = difflib.get_close_matches(name, timm.list_models(), n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "timm.list_models() lists them"
-        raise FieldError("name", f"{name!r} is no model of timm {timm.__version__}; {hint}")
+        raise FieldError("name", f"{name!r} is not a model of timm {timm.__version__}; {hint}")
     try:
         timm.get_pretrained_cfg(name)
     except RuntimeError as error:
-        raise FieldError("name", f"{name!r}: {error} Leave the part after the dot out.") from None
+        raise FieldError("name", f"{name!r}: {error} Remove the part after the dot.") from None
     drop_path_rate = candidate.drop_path_rate or None  # timm drops what is None
     try:
         model: nn.Module = timm.create_model(
@@ -34,5 +34,5 @@ def timm_model(candidate: TimmSpec, num_classes: int, in_chans: int, _seed: int)
     except TypeError as error:
         if "drop_path_rate" not in str(error):
             raise
-        raise FieldError("drop_path_rate", f"{name} of timm has none; leave it out") from None
+        raise FieldError("drop_path_rate", f"{name} of timm has none; remove it") from None
     return model

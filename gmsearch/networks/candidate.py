@@ -54,7 +54,7 @@ FAMILIES: Table[FamilyRow] = Table("family", {})
 
 
 def identity(network: Any) -> dict[str, Any]:
-    """Return the plain data that the digest of a candidate is the hash of.
+    """Return the plain data that the digest of a candidate is computed from.
 
     It is the canonical form; where a candidate uses parts of plugins, `plugins` has their names
     and the SHA-256 of the files that define them.

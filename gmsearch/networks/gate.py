@@ -18,7 +18,7 @@ _KERNEL_SIZE = 3
 
 
 class Site(NamedTuple):
-    """Shapes at one place of a block."""
+    """Shapes at one place in a block."""
 
     width: int
     """Channels of the gated tensor."""
@@ -63,7 +63,7 @@ class ProductRow:
     reads: Literal["tensor", "source"] = "tensor"
     """What phi is computed from: the gated tensor, or the one that the layer before reads."""
     has_moments: bool = True
-    """Whether `gain: unit_variance` knows the moments of phi."""
+    """Whether the moments of phi are known, as `gain: unit_variance` requires."""
     build: Callable[[Site], Any] | None = None
     """Constructor of a plugin's torch module; None for ours."""
     source: str | None = None

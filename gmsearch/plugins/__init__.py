@@ -1,4 +1,4 @@
-"""Plugins: activations, products, families, metrics and data sets of the user's own.
+"""Plugins: your own activations, products, families, metrics and data sets.
 
     from gmsearch.plugins import activation
 

@@ -1,4 +1,4 @@
-"""What the plugins of a study register, as JSON, so that the study is read without executing them.
+"""Declarations of a study's plugins as JSON: the study is read without executing them.
 
 A study keeps `plugins.json` beside its frozen space file, and a copy of every file in `plugins/`.
 """
@@ -23,7 +23,7 @@ KEPT = "plugins"
 
 
 def kept_files(plugins: Sequence[Plugin]) -> Iterator[tuple[str, bytes]]:
-    """Yield what a study folder keeps of its plugins, as relative path and content.
+    """Yield the files about its plugins that a study folder keeps, as relative path and content.
 
     The declaration comes last, so that it never names a file that was not written.
     """
@@ -82,7 +82,7 @@ def read_declared(folder: Path) -> tuple[Plugin, ...]:
 
 
 class Unexecuted:
-    """Stands for a class or function of a plugin that was not executed."""
+    """Placeholder for a class or function of a plugin that was not executed."""
 
     def __init__(self, file: PluginFile, reason: str) -> None:
         self._message = f"{file.reference} {reason or 'was not executed'}"

@@ -1,4 +1,4 @@
-"""Types of the arguments of a family or a data set: which can be searched, and their JSON."""
+"""Types of the arguments of a family or data set: which can be searched, and their JSON."""
 
 from __future__ import annotations
 

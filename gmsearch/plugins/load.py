@@ -1,4 +1,4 @@
-"""Loading plugins: execute a file or import a package, know it by a digest, place every error.
+"""Loading plugins: execute a file or import a package, compute its digest, locate every error.
 
 The digest covers the file, the modules beside it that it imports, and the source files of what
 it registers from elsewhere. A plugin whose files are as they were is executed once a process.
@@ -33,11 +33,11 @@ _OURS = __name__.partition(".")[0]
 
 _LOADED: dict[Path, Plugin] = {}
 _IMPORTED: set[str] = set()
-"""Modules beside plugins that were imported for them."""
+"""Modules next to plugins, imported by them."""
 
 
 def resolve(reference: str, folder: Path) -> Path:
-    """Return the file that a reference of a space file means, without executing anything.
+    """Return the file that a space file refers to, without executing anything.
 
     Args:
         reference: a file such as `my_gates.py`, or the name of an installed package.
@@ -63,7 +63,7 @@ def load(
     *,
     announce: Callable[[Sequence[Path]], None] | None = None,
 ) -> tuple[Plugin, ...]:
-    """Execute the plugins of one space, and register their parts instead of other spaces'.
+    """Execute the plugins of one space; their parts replace those of other spaces.
 
     Args:
         references: as in the space file.
@@ -98,7 +98,7 @@ def load(
 
 @contextlib.contextmanager
 def _named(reference: str) -> Iterator[None]:
-    """Let a PluginError know the plugin that it is about."""
+    """Add the name of the plugin to a PluginError."""
     try:
         yield
     except PluginError as error:
@@ -112,7 +112,7 @@ def loaded(file: PluginFile) -> Plugin | None:
 
 
 def unload() -> None:
-    """Take the parts of all plugins out of the tables, and forget what was executed."""
+    """Remove the parts of all plugins from the tables, and forget what was executed."""
     clear()
     _LOADED.clear()
 
@@ -216,7 +216,7 @@ def _execute(path: Path) -> dict[str, Path]:
 
 @contextlib.contextmanager
 def _importable(folder: Path) -> Iterator[None]:
-    """Let modules of a folder be imported, as for a script there; leave no bytecode."""
+    """Make modules of a folder importable, as for a script there; write no bytecode."""
     before = sys.dont_write_bytecode
     sys.path.insert(0, str(folder))
     sys.dont_write_bytecode = True
@@ -276,7 +276,7 @@ def _import(name: str, path: Path) -> tuple[dict[str, Path], str | None]:
 
 @contextlib.contextmanager
 def _placed(path: Path) -> Iterator[None]:
-    """Turn whatever the code of a plugin raises into one line with file and line."""
+    """Turn any exception of a plugin's code into one line with file and line."""
     try:
         yield
     except SyntaxError as error:

@@ -1,4 +1,4 @@
-"""What a plugin is, and what it registers, as data."""
+"""A plugin and the parts that it registers, as data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Argument:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Part:
-    """One thing that a plugin registers."""
+    """One part that a plugin registers."""
 
     kind: Kind
     name: str
@@ -41,13 +41,13 @@ class Part:
     """Direction of a metric."""
 
     steps: int | None = None
-    """Element-wise operations per element of an activation; None for measured."""
+    """Element-wise operations per element of an activation; None if measured."""
 
     kernel: bool = False
     """Whether a product takes `kernel_size`."""
 
     cost: Callable[..., Mapping[str, int]] | None = None
-    """Stated cost of a product or family; None for measured."""
+    """Stated cost of a product or family; None if measured."""
 
     @property
     def key(self) -> Key:

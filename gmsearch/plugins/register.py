@@ -243,7 +243,7 @@ def _register(kind: Kind, name: str, obj: Any, **options: Any) -> None:
     if state is None:
         return
     if name in reserved(kind):
-        raise PluginError(f"{kind} {name} is a name of gmsearch; rename it")
+        raise PluginError(f"{kind} {name} is built in; rename it")
     if (kind, name) in state.earlier:
         other = state.earlier[kind, name]
         raise PluginError(f"{kind} {name} is already registered by {other}; rename one")

@@ -77,7 +77,7 @@ def _changed(file: PluginFile, path: Path) -> PluginError:
 
 
 def load_for_plan(tree: Mapping[str, Any]) -> None:
-    """Have the parts of a plan's plugins in the tables of this process, before it is built.
+    """Enter the parts of a plan's plugins into the tables of this process, before it is built.
 
     They are executed from the copies in the study's folder, once a process. Where that fails
     the parts are declared, and the plan fails with the reason as soon as it uses one.
@@ -103,7 +103,7 @@ def load_for_plan(tree: Mapping[str, Any]) -> None:
 def require_unchanged(folder: Path, plugins: Sequence[Plugin], names: Collection[str]) -> None:
     """Raise StudyError where a plugin that a study depends on is another one by now.
 
-    A plugin with a metric is always depended on, since every trial is measured by it.
+    Every study depends on a plugin with a metric, since it measures every trial.
 
     Args:
         folder: the study's folder, with or without a declaration.

@@ -1,4 +1,4 @@
-"""The rows that parts of plugins have in the tables of gmsearch, beside its own rows."""
+"""The rows of plugins' parts in the tables of gmsearch, next to the built-in rows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class _Kind(NamedTuple):
 
 
 def reserved(kind: Kind) -> Collection[str]:
-    """Return the names of gmsearch's own rows, which no plugin may take."""
+    """Return the names of built-in rows, which no plugin may take."""
     return _KINDS[kind].reserved()
 
 
@@ -46,7 +46,7 @@ def enter(plugin: Plugin) -> None:
 
 
 def clear() -> None:
-    """Take the parts of all plugins out of the tables."""
+    """Remove the parts of all plugins from the tables."""
     for key in list(_ENTERED):
         _remove(key)
     forget_counts()
@@ -161,7 +161,7 @@ def part_arguments(part: Part, spec: Any) -> dict[str, Any]:
 
 
 def _blamed(part: Part, message: str) -> FieldError:
-    """Return a plugin's own complaint at the argument that it names first, else at the family."""
+    """Return a plugin's own error at the argument that it names first, else at the family."""
     name, _, rest = message.partition(":")
     if name.strip() in part.arguments and rest.strip():
         return FieldError(name.strip(), rest.strip())
@@ -169,7 +169,7 @@ def _blamed(part: Part, message: str) -> FieldError:
 
 
 def _enter_metric(part: Part, file: PluginFile) -> None:
-    text = f"Of the plugin {file.reference}."
+    text = f"From the plugin {file.reference}."
     metrics.register(part.name, better=part.better, source=file.sha256, text=text)
 
 

@@ -73,8 +73,8 @@ def record_from_json(tree: Mapping[str, Any]) -> Record:
     """Build the record of a line; an OtherRecord if its kind is not known.
 
     Raises:
-        KeyError: the line does not say its kind.
-        TypeError: a key is missing that every release writes.
+        KeyError: the line does not state its kind.
+        TypeError: a key that every release writes is missing.
         ValueError: a value is not one of those its field can take.
     """
     return RECORDS.get(tree["record"], OtherRecord).from_json(tree)

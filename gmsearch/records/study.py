@@ -1,4 +1,4 @@
-"""Records the driver writes: the study, its runs, what was asked for, rejected and chosen."""
+"""Records the driver writes: the study, its runs, proposals, rejections and tuned values."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class InfeasibleRecord(Record):
     metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
     """Metrics of the candidate known before training."""
     violations: Mapping[str, float]
-    """By how much each constraint is broken."""
+    """Excess over each constraint."""
     run: int = 1
 
 

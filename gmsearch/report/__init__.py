@@ -1,4 +1,4 @@
-"""Tables and figures of a study: first the facts, from its records alone, then their drawing.
+"""Tables and figures of a study: facts are computed from its records alone, then drawn.
 
 The same ledger gives the same bytes. Needs neither torch nor ray, and takes no lock.
 """

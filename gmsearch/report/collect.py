@@ -128,7 +128,7 @@ def _asked_as(space: Space, trial: TrialRecord) -> str:
 
 
 def _shortened(arms: Sequence[ArmFacts]) -> tuple[str, tuple[ArmFacts, ...]]:
-    """Take out of the labels what they share: the names, if all have the same ones."""
+    """Remove from the labels what they share: the names, if all have the same ones."""
     parts = [[part.partition("=") for part in arm.label.split(" ")] for arm in arms]
     names = {tuple(name for name, _, _ in row) for row in parts}
     if len(names) != 1 or not all(equals for row in parts for _, equals, _ in row):
@@ -170,7 +170,7 @@ def _timed(record: TimingRecord) -> dict[str, Timed]:
 
 
 def _protocol(record: TimingRecord) -> dict[str, Any]:
-    """Return how a timing was measured, without what its protocol says of the candidate."""
+    """Return how a timing was measured, without the part of its protocol about the candidate."""
     return {k: v for k, v in (record.protocol or {}).items() if k not in _OF_CANDIDATE}
 
 

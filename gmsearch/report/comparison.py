@@ -12,7 +12,7 @@ from gmsearch.report.shown import ShownMetric
 from gmsearch.stats import Paired, Summary
 
 TOO_SMALL = "n too small"
-"""The verdict where no data could reach p = 0.05 with so few seeds."""
+"""The verdict where so few seeds cannot reach p = 0.05, whatever the data."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +77,7 @@ class SignChange:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class AblationFacts:
-    """What the section of the ablation is made from."""
+    """Facts of the ablation section."""
 
     study: StudyFacts
     metrics: tuple[MetricComparison, ...]

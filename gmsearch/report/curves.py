@@ -30,7 +30,7 @@ class Panel:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class CurveFacts:
-    """What the section of the curves is made from."""
+    """Facts of the curves section."""
 
     study: StudyFacts
     splits: tuple[str, ...]

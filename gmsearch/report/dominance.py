@@ -58,7 +58,7 @@ class Volume:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class FrontFacts:
-    """What the tables and figures of the front are made from."""
+    """Facts of the front, for its tables and figures."""
 
     study: StudyFacts
     axes: tuple[Axis, ...]

@@ -24,7 +24,7 @@ class Timed:
     low: float | None
     high: float | None
     disturbed: bool
-    """Whether the reference drifted or other processes ran meanwhile."""
+    """Whether the reference drifted or other processes ran at the same time."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +41,7 @@ class ComparableTimings:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class DataFacts:
-    """The images behind the numbers; None for what the records do not say."""
+    """The images behind the numbers; None for what the records do not state."""
 
     name: str
     synthetic: bool
@@ -110,7 +110,7 @@ class Ending:
     state: str
     count: int
     of: str
-    """trials, timings or arms."""
+    """What is counted: trials, timings or arms."""
     reason: str = ""
 
 
@@ -123,12 +123,12 @@ class PluginFacts:
     parts: tuple[str, ...]
     """What it registers, such as `metric ece`."""
     missing: bool
-    """Whether a file of the study's copy is gone."""
+    """Whether a file of the study's copy is missing."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class StudyFacts:
-    """All that the tables and figures of one study are made from."""
+    """All facts of one study, for its tables and figures."""
 
     name: str
     about: str

@@ -56,7 +56,7 @@ def _pages(
 ) -> dict[str, bytes]:
     """Return a section as Markdown and LaTeX, with the notes of the closing sections.
 
-    Their tables, which count trials, are for Markdown only: a paper has no use for them.
+    Their tables, which count trials, are for Markdown only: a paper does not need them.
     """
     name = made.section.name
     tables = [*made.section.overview(made.facts), *made.tables]

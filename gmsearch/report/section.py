@@ -1,4 +1,4 @@
-"""What a section of a report is: one row, from its facts to its files.
+"""A section of a report: one row, from its facts to its files.
 
 To add a section, write one file in `sections/` and list its row in `sections/__init__.py`.
 """
@@ -23,7 +23,7 @@ Facts = TypeVar("Facts")
 
 
 class ReportInput:
-    """A study as it was read once, and the facts that several sections share."""
+    """A study, read once, and the facts that several sections share."""
 
     def __init__(self, study: Study) -> None:
         """Collect the facts of the study."""
@@ -71,7 +71,7 @@ class Section(Generic[Facts]):
     """Whether its tables and notes are also written as Markdown and LaTeX."""
 
     facts: Callable[[ReportInput], Facts]
-    """Returns what the rest is made from."""
+    """Returns the facts that the rest is made from."""
 
     tables: Callable[[Facts], Sequence[TextTable]] = _no_tables
 
@@ -79,7 +79,7 @@ class Section(Generic[Facts]):
     """Returns tables that come first on a page and are too wide for a terminal."""
 
     notes: Callable[[Facts], Sequence[str]] = _no_notes
-    """Returns what a reader must know to read the tables, a sentence or two each."""
+    """Returns notes that explain the tables, a sentence or two each."""
 
     csv: Callable[[Facts], str] | None = None
 

@@ -1,4 +1,4 @@
-"""A metric as one study shows it: its direction there, and the decimals its numbers deserve."""
+"""A metric as shown in one study: its direction there, and the decimals of its numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables as plain text cells, whatever format they are written in, and facts as CSV."""
+"""Tables of plain text cells, for every output format, and facts as CSV."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def ranks(values: Sequence[float | None], metric: ShownMetric) -> list[Literal[0
 
 
 def csv_text(columns: Sequence[str], rows: Sequence[Mapping[str, CsvValue]]) -> str:
-    """Return rows as CSV, unrounded; an absent value leaves its field empty."""
+    """Return rows as CSV, unrounded; a missing value leaves its field empty."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()

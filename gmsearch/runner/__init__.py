@@ -76,7 +76,7 @@ def _classify(error: Exception) -> Failure:
 
 
 def _describe(error: Exception) -> str:
-    """Return the message of our own exceptions, the traceback's end for any other."""
+    """Return the message of gmsearch's exceptions, the end of the traceback for any other."""
     if isinstance(error, GmsearchError):
         return str(error)
     return "".join(traceback.format_exception(error)).strip()[-_ERROR_CHARACTERS:]

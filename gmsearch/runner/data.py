@@ -101,7 +101,7 @@ def evaluate(
 
 
 def _calibration_batches(plan: Plan, data: Dataset) -> Iterator[Tensor]:
-    """Yield the training images that batch-norm statistics are estimated on, once asked for."""
+    """Yield the training images that batch-norm statistics are estimated on, on request."""
     assert isinstance(data.train, ImageStream)
     batches = [rows.numpy() for rows in calibration_rows(len(data.train))]
     wanted, size = np.concatenate(batches), len(batches[0])

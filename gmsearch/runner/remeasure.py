@@ -1,4 +1,4 @@
-"""Evaluate a finished trial again, from its saved weights."""
+"""Re-evaluate a finished trial from its saved weights."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from gmsearch.runner.data import Run, dataset, evaluate
 
 
 def run_remeasure(plan: RemeasurePlan, _device_name: str) -> Run:
-    """Evaluate the saved weights on the versions of the images that the plan wants.
+    """Evaluate the saved weights on the versions of the images that the plan names.
 
     Raises:
         StudyError: the weights are missing, damaged, or of another trial.

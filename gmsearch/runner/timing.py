@@ -14,7 +14,7 @@ from gmsearch.runner.data import Run, dataset
 
 
 def run_timing(plan: TimingPlan, device_name: str) -> Run:
-    """Time the candidate of `plan` under all conditions it wants, one metric per condition.
+    """Time the candidate of `plan` under all conditions of its metrics.
 
     The record's key is that of the device it really ran on.
     """

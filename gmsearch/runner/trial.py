@@ -86,7 +86,7 @@ class _Training:
         checkpoint.write(self._folder, self._plan.key, state)
 
     def describe(self, last: Epoch) -> dict[str, Any]:
-        """Return what the recipe leaves open, as records state it."""
+        """Return the details that the recipe does not fix, as stored in records."""
         details = {
             "dtype": self._plan.arm.recipe.dtype_on(self._plan.device),
             "micro_batch": last.micro_batch,

@@ -1,4 +1,4 @@
-"""What to try next: one sampler per method of search, behind one ask and tell.
+"""Samplers, which propose what to try next: one per search method, all with `ask` and `tell`.
 
 A sampler proposes assignments of a space and records outcomes; it does not know how or where
 they are run, and its proposals depend only on the space and on earlier outcomes. Samplers need

@@ -31,7 +31,7 @@ class Listed:
         """Ignore the outcome."""
 
     def replay(self, asks: Sequence[Proposal], outcomes: Sequence[Outcome]) -> None:  # noqa: ARG002 - outcomes are ignored
-        """Skip what was asked before, wherever it is in the list."""
+        """Skip earlier proposals, wherever they are in the list."""
         for proposal in asks:
             self._seen.admit(proposal.assignment)
         self._asked += len(asks)

@@ -1,4 +1,4 @@
-"""What a sampler and the driver exchange: proposals and outcomes; what every sampler can do."""
+"""Proposals and outcomes, which a sampler and the driver exchange, and the sampler's interface."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Proposal:
     """Position among the proposals of the study, from 0."""
     assignment: Assignment
     attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    """What the sampler needs to resume; JSON, meaningless to everything else."""
+    """State that the sampler needs to resume, as JSON; not used by anything else."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -37,7 +37,7 @@ class Random:
         """Ignore the outcome."""
 
     def replay(self, asks: Sequence[Proposal], outcomes: Sequence[Outcome]) -> None:  # noqa: ARG002 - outcomes are ignored
-        """Record earlier asks as proposed."""
+        """Record earlier proposals."""
         for proposal in asks:
             self._seen.admit(proposal.assignment)
         self._asked += len(asks)

@@ -1,4 +1,4 @@
-"""What one space says otherwise than another, and whether a study may go on with it."""
+"""Differences between two spaces, and whether a study may resume with them."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ _ALLOWED = (
     "resources",
     "train.checkpoint_every",
 )
-"""What is judged from the records, measured from kept weights, or only adds to them. Everything
-else would make records of one study that do not belong together, or a sampler that cannot be
-replayed."""
+"""Sections that may change: they are judged from the records, measured from saved weights, or add
+trials. Any other change would mix records that do not belong to one study, or leave a sampler that
+cannot be replayed."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """One difference between the space a study began with and the one it is to go on with."""
+    """One difference between the space a study began with and the space it is resumed with."""
 
     path: str
     """As in the file, such as `search.seeds` or `model.gate.product.choice`."""
     old: Any
-    """Plain data; None where the path was not there."""
+    """Plain data; None where the path did not exist."""
     new: Any
     allowed: bool
-    """Whether the study may go on; otherwise the remedy is another name for the study."""
+    """Whether the study may resume; otherwise the remedy is another name for the study."""
 
     def __str__(self) -> str:
         """Return the change, and the remedy where it is refused."""

@@ -13,7 +13,7 @@ from gmsearch.space.domains import Parameter
 _ABSENT: Final = object()
 _END: Final = object()
 _REST: Final = object()
-"""Stands for all values that no condition and no entry of `forbid` names."""
+"""All values that no condition and no entry of `forbid` names."""
 
 
 def enumerate_assignments(order: Sequence[Parameter]) -> Iterator[dict[str, Value]]:
@@ -85,16 +85,16 @@ def count_assignments(order: Sequence[Parameter], forbid: Sequence[Assignment]) 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _State:
     alive: frozenset[int]
-    """Entries of `forbid` that what was taken so far may still come to match."""
+    """Entries of `forbid` that the values taken so far may still match."""
     taken: tuple[tuple[str, object], ...]
-    """Of the parameters that conditions still to come look at."""
+    """Values of the parameters that later conditions depend on."""
     infinite: bool
 
 
 def _named_values(
     order: Sequence[Parameter], forbid: Sequence[Assignment]
 ) -> dict[str, dict[Value, None]]:
-    """Return, by parameter, the values that conditions and `forbid` tell from the others."""
+    """Return, by parameter, the values that conditions and `forbid` name."""
     named: dict[str, dict[Value, None]] = {parameter.path: {} for parameter in order}
     for condition in (c for parameter in order for c in parameter.conditions):
         named[condition.path] |= dict.fromkeys(condition.values)

@@ -1,4 +1,4 @@
-"""Domains, the parameters they belong to, and the trees in which parameters stand for values."""
+"""Domains, the parameters they belong to, and the trees in which parameters replace values."""
 
 from __future__ import annotations
 

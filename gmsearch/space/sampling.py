@@ -78,8 +78,8 @@ class SeenArms:
 class ArmDrawer:
     """Draws new arms, uniform (or log-uniform) in every parameter.
 
-    When draws meet nothing new, what is left of a finite space is listed, so that a small space
-    is exhausted to its last arm and every draw ends.
+    When draws give nothing new, the remaining arms of a finite space are listed, so that a small
+    space is used up to its last arm and every draw ends.
     """
 
     def __init__(self, space: Space, seen: SeenArms | None = None) -> None:

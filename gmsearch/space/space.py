@@ -198,7 +198,7 @@ class Space:
 
     @property
     def digest(self) -> str:
-        """The hash of `meaning`: independent of comments, order of keys and where the data are."""
+        """The hash of `meaning`: independent of comments, key order and the folder of the data."""
         return digest(self.meaning())
 
     def changes(self, other: Space) -> list[Change]:

@@ -175,12 +175,12 @@ def _type_at(leaf: LeafType, indices: tuple[int, ...]) -> LeafType:
 
 
 def expected_type(leaf: LeafType) -> str:
-    """Return what a type asks for, in words that complete `expected`."""
+    """Return what a type requires, in words that complete `expected`."""
     return f"{expected(element(leaf))} or a list of such" if _is_list(leaf) else expected(leaf)
 
 
 def report_type_errors(node: Node, leaf: LeafType, words: str | None = None) -> bool:
-    """Report where a value breaks its type or limits; return whether it does.
+    """Report the places where a value breaks its type or limits; return whether there are any.
 
     Args:
         node: The value.
@@ -202,7 +202,7 @@ def report_type_errors(node: Node, leaf: LeafType, words: str | None = None) -> 
 
 
 def _suggestion(node: Node, leaf: LeafType) -> str:
-    """Return the remedy for a value that is nearly right, else nothing."""
+    """Return the remedy for a value that is nearly correct, else an empty text."""
     value, names = node.value, list(_names(leaf))
     if close := closest(value, names):
         return f"; did you mean {close!r}?"

@@ -168,7 +168,7 @@ def assemble(root: Node, source: str, data_root: Path | None, loader: PluginLoad
 
 
 def _check_fit(space: Space, checker: FitChecker, root: Node, *, consistent: bool) -> None:
-    """Check the arms of a space; `consistent` is whether conditions and `forbid` are right."""
+    """Check the arms of a space; `consistent` states whether conditions and `forbid` are valid."""
     if consistent:
         check_forbid(space, root)
         before = len(root.mistakes)

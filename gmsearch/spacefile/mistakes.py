@@ -11,7 +11,7 @@ Position = tuple[int, int]
 
 
 class Mistakes:
-    """Collects what is wrong with one file."""
+    """Collects the mistakes of one file."""
 
     def __init__(self, file: str) -> None:
         """Start without mistakes; `file` is the name of the file in messages."""

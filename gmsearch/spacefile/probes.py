@@ -1,4 +1,4 @@
-"""Assignments that a space is checked with; what a study trains is not decided here."""
+"""Assignments that a space is checked with; they do not decide what a study trains."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ EXHAUSTIVE = 2000
 _VALUES = 50
 """Values checked of each parameter of a large space."""
 _WORK = 300_000
-"""Most values drawn, so that a file of thousands of parameters is checked in time."""
+"""Largest number of values drawn, so that a file of thousands of parameters is checked in time."""
 
 
 def sample(space: Space) -> Iterator[Assignment]:

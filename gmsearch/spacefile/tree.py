@@ -225,7 +225,7 @@ def _family_of_preset(node: Node) -> type[Any] | None:
 
 
 def _remedy(key: str, fields: Mapping[str, Field]) -> str:
-    """Return what to do about an unknown key of a subtree."""
+    """Return the remedy for an unknown key of a subtree."""
     if key in (*CONDITION_KEYS, "step", "steps", "log"):
         return "it goes with a domain: `choice`, `int` or `float`"
     inner = [name for name, field in fields.items() if is_subtree(field.type)]

@@ -148,7 +148,7 @@ def parse(text: str, mistakes: Mistakes) -> Node:
 
 
 def _reason(error: MarkedYAMLError) -> str:
-    """Return in one line why a text is not YAML, with the remedy where it is known."""
+    """Return one line on why a text is not YAML, with the remedy where it is known."""
     if isinstance(error, MaxDepthExceededError):
         return f"nested more than {MAX_DEPTH} levels deep; flatten it"
     reason = " ".join(str(error.problem or error.context).split())

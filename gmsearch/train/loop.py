@@ -96,7 +96,7 @@ def train(
 
 
 class _Loop:
-    """A training in progress."""
+    """State of a training run in progress."""
 
     def __init__(self, state: TrainState, source: Batches, recipe: Recipe, seed: int) -> None:
         self.state = state

@@ -149,7 +149,7 @@ def test_files_that_are_not_the_published_ones(name: str, published: Path, cache
             return (Path.touch, (published / "exploded",))
 
     (published / cls.base_folder / cls.test_list[0][0]).write_bytes(pickle.dumps(Bomb()))
-    with pytest.raises(DataError, match="does not hold the published files"):
+    with pytest.raises(DataError, match="does not contain the published files"):
         prepare(_spec(name, published))
 
     assert not (published / "exploded").exists()

@@ -119,13 +119,16 @@ def _rename(root: Path, old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda r: _rename(r, "train", "images"), "holds neither a folder train nor train.tar"),
-        (lambda r: _rename(r, "val", "images"), "holds no folder or tar val, validation or test"),
+        (lambda r: _rename(r, "train", "images"), "contains neither a folder train nor train.tar"),
+        (
+            lambda r: _rename(r, "val", "images"),
+            "contains no folder or tar val, validation or test",
+        ),
         (
             lambda r: _rename(r, "val/dog", "val/wolf"),
             r"differ \(only in train: dog; only in evaluation: wolf\); give both the same",
         ),
-        (lambda r: (r / "val/eel").mkdir(), "class folder .*/val/eel holds no images"),
+        (lambda r: (r / "val/eel").mkdir(), "class folder .*/val/eel contains no images"),
         (_spoil_image, r"val/dog/1\.PNG cannot be decoded \(.*\); replace or remove it"),
         (
             lambda r: Image.new("RGB", (9, 9)).save(r / "val/dog/1.PNG"),
@@ -157,7 +160,7 @@ def test_folders_without_classes_are_refused(tmp_path: Path, cache: Path) -> Non
     for split in ("train", "val"):
         (tmp_path / split).mkdir()
         Image.new("RGB", (8, 8)).save(tmp_path / split / "0.png")
-    with pytest.raises(DataError, match="train holds no class folders; sort the images"):
+    with pytest.raises(DataError, match="train contains no class folders; sort the images"):
         prepare(_spec(tmp_path))
 
 

@@ -91,8 +91,8 @@ def test_every_spec_has_a_reader_and_every_reader_a_spec() -> None:
         (
             lambda: Spectral(train_images=5, evaluation_images=9),
             [
-                "train_images: 5 are fewer than the 10 classes; give more",
-                "evaluation_images: 9 are fewer than the 10 classes; give more",
+                "train_images: expected at least 10 images, one per class, got 5",
+                "evaluation_images: expected at least 10 images, one per class, got 9",
             ],
         ),
         (

@@ -75,5 +75,5 @@ def test_shares_that_are_none_are_refused(cache: object, share: float) -> None:
 
 def test_the_last_image_of_a_class_is_not_taken(cache: object) -> None:
     """A class that could not be trained any more is an error with the remedy."""
-    with pytest.raises(DataError, match=r"takes the last training image .* lower it, 0 for none"):
+    with pytest.raises(DataError, match=r"leaves no training image .* lower it, or set it to 0"):
         load(Spectral(classes=3, train_images=5, evaluation_images=3))

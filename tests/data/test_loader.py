@@ -224,7 +224,7 @@ def test_a_process_that_is_killed(images: ImageStream) -> None:
     next(batches)
     (process,) = _decoding()
     process.kill()
-    with pytest.raises(ChildProcessError, match="a worker process that decodes images ended"):
+    with pytest.raises(ChildProcessError, match="a worker process that decodes images died"):
         list(batches)
 
 

@@ -117,8 +117,8 @@ def test_identity_is_that_of_bytes_and_resolution(sound: Path, cache: Path) -> N
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda root: (root / "train.parquet").unlink(), "holds neither train.parquet nor"),
-        (lambda root: (root / "val.parquet").unlink(), "no val, validation or test .parquet"),
+        (lambda root: (root / "train.parquet").unlink(), "contains neither train.parquet nor"),
+        (lambda root: (root / "val.parquet").unlink(), "no parquet file val, validation or test"),
         (lambda root: (root / "val.parquet").write_bytes(b"x"), "val.parquet is not a readable"),
         (
             lambda root: (root / "train.parquet").rename(root / "train-00000-of-00003.parquet"),

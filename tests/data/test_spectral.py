@@ -218,11 +218,14 @@ def test_everything_but_the_holdout_is_identity() -> None:
         ({"resolution": 0}, "resolution: expected an integer from 8, got 0"),
         (
             {"resolution": 8},
-            "classes: 10 classes do not fit into 8 pixels, which have room for 0; raise",
+            "classes: expected at most 0 classes, which is all that images of 8 pixels",
         ),
         ({"classes": 1}, "classes: expected an integer from 2, got 1"),
-        ({"classes": 1000}, "classes: 1000 classes do not fit into 32 pixels"),
-        ({"train_images": 9}, "train_images: 9 are fewer than the 10 classes"),
+        (
+            {"classes": 1000},
+            "classes: expected at most 63 classes, which is all that images of 32 pixels",
+        ),
+        ({"train_images": 9}, "train_images: expected at least 10 images, one per class, got 9"),
         ({"evaluation_images": -1}, "evaluation_images: expected an integer from 1, got -1"),
         ({"high_share": 1.5}, r"high_share: expected a number from 0 to 1, got 1\.5"),
         ({"high_share": float("nan")}, "high_share: expected a number from 0 to 1, got nan"),

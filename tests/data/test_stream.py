@@ -252,7 +252,7 @@ def _empty(root: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (_empty, r"class folder .*/eel holds no images"),
+        (_empty, r"class folder .*/eel contains no images"),
         (
             lambda r: (r / "val" / "dog").rename(r / "val" / "wolf"),
             r"classes|class folders of the two splits differ \(.*wolf\); give both the same",

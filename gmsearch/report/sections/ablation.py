@@ -184,7 +184,7 @@ def _sign_table(facts: AblationFacts) -> TextTable:
 
 
 def ablation_notes(facts: AblationFacts) -> list[str]:
-    """Return what a reader must know to read the ablation tables."""
+    """Return the notes that explain the ablation tables."""
     study = facts.study
     if not study.measured:
         return [nothing_to_report(study)]

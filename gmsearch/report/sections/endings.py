@@ -1,4 +1,4 @@
-"""How many trials and arms ended in which way, and why."""
+"""How trials and arms ended: counts and reasons."""
 
 from __future__ import annotations
 

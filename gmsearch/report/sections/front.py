@@ -21,7 +21,7 @@ from gmsearch.report.tables import (
 )
 
 SHOWN_ARMS = 24
-"""A front of more arms is shown without the dominated ones; the CSV file has them all."""
+"""With more arms, the dominated arms are not shown; the CSV file lists all of them."""
 
 _KNEE = "knee"
 
@@ -75,7 +75,7 @@ def _membership(point: Point) -> str:
 
 
 def front_notes(facts: FrontFacts) -> list[str]:
-    """Return what a reader must know to read the front."""
+    """Return the notes that explain the front."""
     if not facts.study.measured:
         return [nothing_to_report(facts.study)]
     return [

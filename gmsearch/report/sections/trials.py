@@ -1,4 +1,4 @@
-"""All trials of a study as one tidy table, for analyses of one's own."""
+"""All trials of a study as one tidy table, for your own analyses."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ def _metrics(node: Node, bands: Bands | None) -> Iterator[tuple[str, Node]]:
 def _unknown(
     metric: str, band: re.Match[str] | None, usual: str | None, known: Sequence[str]
 ) -> str:
-    """Return what is wrong with the name of a metric."""
+    """Return the error in the name of a metric."""
     if usual:
         return f"{metric!r} is spelled {usual!r}; write it so"
     if metric.startswith(tuple(f"{name}@" for name in TIMED_METRICS)):

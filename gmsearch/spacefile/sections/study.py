@@ -1,4 +1,4 @@
-"""The keys `study` and `about`: what a study is called, and what it asks."""
+"""The keys `study` and `about`: the name of a study, and its question."""
 
 from __future__ import annotations
 
