@@ -23,7 +23,7 @@ UNITS: dict[Form, str] = {
 }
 """Unit of what `number` returns, by form."""
 
-FACTORS: dict[Form, float] = {**dict.fromkeys(UNITS, 1.0), "share": 100.0}
+SCALES: dict[Form, float] = {**dict.fromkeys(UNITS, 1.0), "share": 100.0}
 """Factor from stored to shown values, by form."""
 
 _PREFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -41,7 +41,7 @@ def number(value: float | None, form: Form, *, decimals: int = 3, signed: bool =
         scale, prefix = next((pair for pair in _PREFIXES if abs(value) >= pair[0]), (1, ""))
         text = f"{value / scale:{plus}.4g}{prefix}"
     else:
-        text = f"{FACTORS[form] * value:{plus}.{decimals}f}"
+        text = f"{SCALES[form] * value:{plus}.{decimals}f}"
     zero = float(text.rstrip("kMG")) == 0
     return text.lstrip("+-") if zero else text.replace("-", MINUS)
 

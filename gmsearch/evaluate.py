@@ -100,7 +100,7 @@ class Tally:
         if self._pending:
             self._reduce()
         if not any(len(losses) for _, losses, _ in self._reduced):
-            raise ValueError("there are no logits to score; add a batch first")
+            raise ValueError("there are no logits and labels to score; add a batch first")
         right, losses, first = (torch.cat(parts) for parts in zip(*self._reduced, strict=True))
         predictions = first.cpu().numpy()
         return Scores(

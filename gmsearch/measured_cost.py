@@ -16,7 +16,15 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gmsearch.errors import FieldError
-from gmsearch.networks.count import NOTHING, Cost, Count, Kind, Part, conv_kind, cost_of
+from gmsearch.networks.count import (
+    NOTHING,
+    Cost,
+    Count,
+    LayerKind,
+    PartCost,
+    conv_kind,
+    cost_of,
+)
 
 # PyTorch tags its element-wise operators, but not these (the second one until 2.11).
 _UNTAGGED = {"hardswish", "leaky_relu"}
@@ -28,14 +36,14 @@ _MOVES = {"clone", "expand_as", "pad", "reshape_as"}
 _NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)  # noqa: SLF001 - the base of all batch and instance norms
 # Names of the scale of a residual branch where it is not a module.
 _LAYER_SCALES = ("gamma", "layer_scale", "ls")
-_KIND_OF_ELEMENTWISE: dict[str, Kind] = {
+_KIND_OF_ELEMENTWISE: dict[str, LayerKind] = {
     "mul": "multiply",
     "div": "multiply",
     "add": "add",
     "sub": "add",
     "rsub": "add",
 }
-_KIND_OF_FVCORE: dict[str, Kind] = {
+_KIND_OF_FVCORE: dict[str, LayerKind] = {
     "conv": "conv",
     "linear": "linear",
     "addmm": "linear",
@@ -90,14 +98,14 @@ def measured_cost(
     total = NOTHING
     for count in by_kind.values():
         total = total.plus(count)
-    cost = cost_of(Part(total, tuple(by_kind.items())))
+    cost = cost_of(PartCost(total, tuple(by_kind.items())))
     return cost, {name: n for name, n in uncounted.items() if not _is_elementwise(name)}
 
 
-Counts = dict[Kind, Count]
+Counts = dict[LayerKind, Count]
 
 
-def _add(counts: Counts, kind: Kind, count: Count) -> None:
+def _add(counts: Counts, kind: LayerKind, count: Count) -> None:
     counts[kind] = counts.get(kind, NOTHING).plus(count)
 
 
@@ -126,7 +134,7 @@ class _Elementwise(TorchDispatchMode):  # type: ignore[no-untyped-call] # torch'
             self._count(kind, written.numel())
         return written
 
-    def _count(self, kind: Kind, elements: int, ops: int = 1) -> None:
+    def _count(self, kind: LayerKind, elements: int, ops: int = 1) -> None:
         count = Count(elementwise_ops=ops * elements, activation_elements=elements)
         _add(self.counts, kind, count)
 
@@ -143,7 +151,7 @@ def _params(model: nn.Module) -> Counts:
     return counts
 
 
-def _kind_of_parameter(module: nn.Module, name: str) -> Kind:
+def _kind_of_parameter(module: nn.Module, name: str) -> LayerKind:
     if isinstance(module, nn.modules.conv._ConvNd):  # noqa: SLF001 - the base of all convolutions
         return conv_kind(module.in_channels, module.groups, module.kernel_size)
     if isinstance(module, nn.Linear):

@@ -27,8 +27,8 @@ from gmsearch.networks import (
     Site,
     adopted,
     candidate_from,
+    candidate_identity,
     cost,
-    identity,
     is_counted,
 )
 from gmsearch.networks.count import Part, forget_counts, part
@@ -115,7 +115,7 @@ def rows() -> Iterator[None]:
 def test_digests_of_presets_are_pinned(name: str) -> None:
     """The digest of a preset never changes: it is in ledgers of every release."""
     assert candidate_from({"preset": name}).digest == DIGESTS[name]
-    assert "plugins" not in identity(candidate_from({"preset": name}))
+    assert "plugins" not in candidate_identity(candidate_from({"preset": name}))
 
 
 def test_families_with_and_without_torch_agree() -> None:
@@ -149,7 +149,7 @@ def test_parts_of_a_plugin_work_in_every_family(family: str, rows: None) -> None
     if family == "resnet18":
         tree |= {"widths": [4, 6], "depths": [1, 1]}
     candidate = candidate_from({**tree, "gate": {"product": "shifted", "activation": "swish_t"}})
-    assert identity(candidate)["plugins"] == {
+    assert candidate_identity(candidate)["plugins"] == {
         "activation:swish_t": SOURCE,
         "product:shifted": SOURCE,
     }
@@ -208,7 +208,7 @@ def test_a_family_of_a_plugin_is_a_candidate(rows: None) -> None:
     assert plain(one) == {"depth": 1, "widths": [4], "scale": 2.0, "family": "line"}
     assert one == candidate_from(plain(one)) == candidate_from({**plain(one), "widths": [4]})
     assert isinstance(one, Line)
-    assert identity(one)["plugins"] == {"family:line": SOURCE}
+    assert candidate_identity(one)["plugins"] == {"family:line": SOURCE}
     assert one.kernel_warnings(8) == []
     assert build(one, num_classes=5, seed=0)(torch.zeros(2, 3, 8, 8)).shape == (2, 5)
     with pytest.raises(FieldError, match=r"depth: expected an integer from 1 to 3, got 4"):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gmsearch.experiment.recipe import Recipe, recipe_from
-from gmsearch.networks import Candidate, candidate_from, identity
+from gmsearch.networks import Candidate, candidate_from, candidate_identity
 from gmsearch.plain import digest, plain
 
 
@@ -23,7 +23,7 @@ class Arm:
         """The hash of candidate and recipe, except `checkpoint_every`, which changes no number."""
         recipe = plain(self.recipe)
         del recipe["checkpoint_every"]
-        return digest({"candidate": identity(self.candidate), "recipe": recipe})
+        return digest({"candidate": candidate_identity(self.candidate), "recipe": recipe})
 
 
 def arm_from(tree: Mapping[str, Any]) -> Arm:

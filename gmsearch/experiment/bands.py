@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 from gmsearch.errors import FieldError
-from gmsearch.limits import Count, NonNegative, PositiveNumber, broken, build, check
+from gmsearch.limits import Natural, NonNegative, PositiveNumber, broken, check, instance_from
 from gmsearch.wording import compact, spelled
 
 _OPTIONS = ("edge", "rescale", "dc", "boundary", "bn")
@@ -37,7 +37,7 @@ class Bands:
     bn: Literal["keep", "reestimate"] = "keep"
     """reestimate estimates batch-norm statistics anew for every version but raw, on training
     images of that version."""
-    every: Count = 1
+    every: Natural = 1
     """Epochs between two points of the band curves; 0 for none."""
     curves: Literal["holdout", "evaluation"] = "holdout"
     """Split on which the per-epoch curves are measured."""
@@ -134,7 +134,7 @@ def bands_from(tree: Mapping[str, Any]) -> Bands:
     """Build bands from plain data; raises FieldError for values outside their limits."""
     tree = dict(tree)
     tree["ranges"] = tuple((low, high) for low, high in tree.get("ranges", ()))
-    bands: Bands = build(Bands, tree)
+    bands: Bands = instance_from(Bands, tree)
     return bands
 
 

@@ -17,8 +17,8 @@ from gmsearch.limits import (
     Share,
     Text,
     broken,
-    build,
     check,
+    instance_from,
 )
 from gmsearch.tables import Table
 from gmsearch.wording import spelled
@@ -281,7 +281,7 @@ def data_from(tree: Mapping[str, Any]) -> DataSpec:
     cls = DATA_SPECS[tree["name"]]
     known = {field.name for field in dataclasses.fields(cls)}
     unused = {key for key, value in _ONLY_TIMM.items() if tree.get(key) == value} - known
-    spec: DataSpec = build(cls, {key: tree[key] for key in tree if key not in unused})
+    spec: DataSpec = instance_from(cls, {key: tree[key] for key in tree if key not in unused})
     return spec
 
 

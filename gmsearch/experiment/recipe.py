@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from gmsearch.limits import (
-    Count,
     Limit,
+    Natural,
     NonNegative,
     Positive,
     PositiveNumber,
@@ -17,8 +17,8 @@ from gmsearch.limits import (
     Text,
     assign,
     broken,
-    build,
     check,
+    instance_from,
     normalise,
 )
 from gmsearch.tables import Table
@@ -38,7 +38,7 @@ class Recipe:
 
     epochs: Positive = 10
     """Length of the schedule, warm-up included."""
-    cooldown_epochs: Count = 0
+    cooldown_epochs: Natural = 0
     """Additional epochs at the smallest rate; ignored by a constant schedule."""
     batch_size: Positive = 128
     micro_batch: Positive | None = None
@@ -85,7 +85,7 @@ class Recipe:
     defaults: TF32 in convolutions, true float32 in matrix products."""
     compile: Literal["none", "default", "reduce-overhead"] = "none"
     """Mode of torch.compile; reduce-overhead records CUDA graphs."""
-    checkpoint_every: Count = 0
+    checkpoint_every: Natural = 0
     """Epochs between the checkpoints that an interrupted trial resumes from; 0 for none."""
 
     def __post_init__(self) -> None:
@@ -175,5 +175,5 @@ def recipe_from(tree: Mapping[str, Any]) -> Recipe:
     given = {key: value for key, value in tree.items() if key != "recipe"}
     if name is not None:
         given = {**RECIPES[name], **given}
-    recipe: Recipe = build(Recipe, given)
+    recipe: Recipe = instance_from(Recipe, given)
     return recipe

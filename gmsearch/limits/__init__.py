@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from gmsearch.limits.annotations import (
     MAX_SEED,
-    Count,
     Length,
     Limit,
+    Natural,
     NonNegative,
     OddKernel,
     OneOf,
@@ -26,9 +26,9 @@ from gmsearch.limits.annotations import (
 from gmsearch.limits.checks import (
     assign,
     broken,
-    build,
     check,
     field_errors,
+    instance_from,
     normalise,
     raise_all,
     require,
@@ -36,9 +36,9 @@ from gmsearch.limits.checks import (
 
 __all__ = [
     "MAX_SEED",
-    "Count",
     "Length",
     "Limit",
+    "Natural",
     "NonNegative",
     "OddKernel",
     "OneOf",
@@ -50,9 +50,9 @@ __all__ = [
     "Text",
     "assign",
     "broken",
-    "build",
     "check",
     "field_errors",
+    "instance_from",
     "normalise",
     "raise_all",
     "require",

@@ -99,7 +99,7 @@ class Length:
 
 
 Positive = Annotated[int, Limit(ge=1)]
-Count = Annotated[int, Limit(ge=0)]
+Natural = Annotated[int, Limit(ge=0)]
 OddKernel = Annotated[int, Limit(ge=1, odd=True)]
 PositiveNumber = Annotated[float, Limit(gt=0)]
 NonNegative = Annotated[float, Limit(ge=0)]

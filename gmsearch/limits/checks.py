@@ -38,7 +38,7 @@ def normalise(frozen: Any) -> None:
             object.__setattr__(frozen, name, converted)
 
 
-def build(cls: type[Any], tree: Mapping[str, Any]) -> Any:
+def instance_from(cls: type[Any], tree: Mapping[str, Any]) -> Any:
     """Return an instance of a dataclass from plain data.
 
     Raises:

@@ -7,7 +7,13 @@ equal digests.
 
 from __future__ import annotations
 
-from gmsearch.networks.candidate import FAMILIES, Candidate, FamilyRow, identity, plugin_sources
+from gmsearch.networks.candidate import (
+    FAMILIES,
+    Candidate,
+    FamilyRow,
+    candidate_identity,
+    plugin_sources,
+)
 from gmsearch.networks.cost import cost, is_counted
 from gmsearch.networks.count import Cost
 from gmsearch.networks.families import PLACEMENTS, adopted, candidate_from
@@ -39,8 +45,8 @@ __all__ = [
     "TimmSpec",
     "adopted",
     "candidate_from",
+    "candidate_identity",
     "cost",
-    "identity",
     "is_counted",
     "plugin_sources",
     "preset_family",

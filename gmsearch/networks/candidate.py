@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from gmsearch.networks.count import Part
+from gmsearch.networks.count import PartCost
 from gmsearch.networks.gate import ActivationRow, Gate, ProductRow
 from gmsearch.plain import digest, plain
 from gmsearch.tables import Table
@@ -37,7 +37,7 @@ class FamilyRow:
     spec: type[Any]
     """Frozen dataclass of its candidates."""
     text: str
-    parts: Callable[[Any, int, int, int], Sequence[Part]] | None
+    parts: Callable[[Any, int, int, int], Sequence[PartCost]] | None
     """Costs of stem, stages and head, from a candidate, the number of classes, the resolution in
     pixels and the input channels; None where the cost is measured."""
     places: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ FAMILIES: Table[FamilyRow] = Table("family", {})
 """The families by name; ours are in `gmsearch.networks.families`."""
 
 
-def identity(network: Any) -> dict[str, Any]:
+def candidate_identity(network: Any) -> dict[str, Any]:
     """Return the plain data that the digest of a candidate is computed from.
 
     It is the canonical form; where a candidate uses parts of plugins, `plugins` has their names
@@ -66,7 +66,7 @@ def identity(network: Any) -> dict[str, Any]:
 
 def network_digest(network: Any) -> str:
     """Return the hash of a candidate's identity."""
-    return digest(identity(network))
+    return digest(candidate_identity(network))
 
 
 def plugin_sources(network: Any) -> dict[str, str]:

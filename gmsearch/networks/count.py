@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeVar, cast
 
-Kind = Literal[
+LayerKind = Literal[
     "conv",  # dense or grouped
     "depthwise",
     "pointwise",  # 1x1
@@ -62,31 +62,31 @@ def forget_counts() -> None:
         clear()
 
 
-class Part(NamedTuple):
+class PartCost(NamedTuple):
     """A part of a network: its count, and the same by kind; a kind may occur more than once."""
 
     total: Count = NOTHING
-    kinds: tuple[tuple[Kind, Count], ...] = ()
+    kinds: tuple[tuple[LayerKind, Count], ...] = ()
 
 
-def part(kind: Kind, **numbers: int) -> Part:
+def part(kind: LayerKind, **numbers: int) -> PartCost:
     """Return a part of one kind from its numbers by name."""
     count = Count(**numbers)
-    return Part(count, ((kind, count),))
+    return PartCost(count, ((kind, count),))
 
 
-def together(*parts: Part) -> Part:
+def together(*parts: PartCost) -> PartCost:
     """Return several parts as one."""
     total = NOTHING
     for part_ in parts:
         total = total.plus(part_.total)
-    return Part(total, tuple(kind for part_ in parts for kind in part_.kinds))
+    return PartCost(total, tuple(kind for part_ in parts for kind in part_.kinds))
 
 
-def repeated(block: Part, n: int) -> Part:
+def repeated(block: PartCost, n: int) -> PartCost:
     """Return `n` equal parts as one."""
     kinds = tuple((kind, count.times(n)) for kind, count in block.kinds)
-    return Part(block.total.times(n), kinds)
+    return PartCost(block.total.times(n), kinds)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,23 +101,23 @@ class Cost:
     """Operations of activations, products, scales, sums and pools."""
     activation_elements: int
     """Elements that these operations write."""
-    parts: tuple[Part, ...] = dataclasses.field(default=(), repr=False, compare=False)
+    parts: tuple[PartCost, ...] = dataclasses.field(default=(), repr=False, compare=False)
     """The parts whose sum the numbers are."""
 
     def metrics(self) -> dict[str, float]:
         """Return the static metrics by name."""
         return {name: getattr(self, name) for name in Count._fields}
 
-    def by_kind(self) -> dict[Kind, Count]:
+    def by_kind(self) -> dict[LayerKind, Count]:
         """Return the four numbers by kind of layer or operation; they add up to the total."""
-        counts: dict[Kind, Count] = {}
+        counts: dict[LayerKind, Count] = {}
         for part_ in self.parts:
             for kind, count in part_.kinds:
                 counts[kind] = counts.get(kind, NOTHING).plus(count)
         return {kind: count for kind, count in counts.items() if any(count)}
 
 
-def cost_of(*parts: Part) -> Cost:
+def cost_of(*parts: PartCost) -> Cost:
     """Return the sum over the parts of a network."""
     totals = [counted.total for counted in parts]
     params, flops, ops, elements = map(sum, zip(*totals, strict=True))
@@ -130,7 +130,7 @@ def cost_of(*parts: Part) -> Cost:
     )
 
 
-def conv_kind(in_chans: int, groups: int, kernel_size: Iterable[int]) -> Kind:
+def conv_kind(in_chans: int, groups: int, kernel_size: Iterable[int]) -> LayerKind:
     """Return the kind of a convolution, from its groups and the sides of its kernel.
 
     1x1 and dense is pointwise, one group per channel depthwise; with one channel both are dense.

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from gmsearch.errors import FieldError
-from gmsearch.limits import build, field_errors, normalise, raise_all, require
+from gmsearch.limits import field_errors, instance_from, normalise, raise_all, require
 from gmsearch.networks import gmnet, mobilenetv2, resnet18
 from gmsearch.networks.candidate import FAMILIES, Candidate, FamilyRow, network_digest
 from gmsearch.networks.gmnet import GmNetSpec
@@ -105,12 +105,12 @@ def _built(cls: type, tree: Mapping[str, Any]) -> Any:
     for name, inner in _subtrees(cls).items():
         if isinstance(values.get(name), Mapping):
             try:
-                values[name] = build(inner, values[name])
+                values[name] = instance_from(inner, values[name])
             except FieldError as error:
                 errors += [FieldError(f"{name}.{e.path}", e.message) for e in error.errors]
                 del values[name]  # a default in its place, so that the other fields are checked
     try:
-        instance = build(cls, values)
+        instance = instance_from(cls, values)
     except FieldError as error:
         raise_all([*error.errors, *errors])
     raise_all(errors)

@@ -9,8 +9,8 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Literal, NamedTuple
 
-from gmsearch.limits import Count, Length, OddKernel, OneOf, assign, check, normalise
-from gmsearch.networks.count import Part, part
+from gmsearch.limits import Length, Natural, OddKernel, OneOf, assign, check, normalise
+from gmsearch.networks.count import PartCost, part
 from gmsearch.networks.layers import conv, pool
 from gmsearch.tables import Table
 
@@ -55,7 +55,7 @@ class ProductRow:
     """A second factor phi without torch."""
 
     text: str
-    count: Callable[[Site, int], Part] | None
+    count: Callable[[Site, int], PartCost] | None
     """Cost of phi at a site whose map has so many pixels a side, without the multiplication by
     it; None where it is measured."""
     kernel: bool = False
@@ -75,27 +75,27 @@ class ProductRow:
         return self.count is not None
 
 
-def _free(_site: Site, _side: int) -> Part:
-    return Part()
+def _free(_site: Site, _side: int) -> PartCost:
+    return PartCost()
 
 
-def _layer_norm(site: Site, side: int) -> Part:
+def _layer_norm(site: Site, side: int) -> PartCost:
     return part("norm", params=2 * site.width, flops=5 * site.width * side**2)
 
 
-def _depthwise(site: Site, side: int) -> Part:
+def _depthwise(site: Site, side: int) -> PartCost:
     return conv(site.width, site.width, site.kernel_size, side, site.width)
 
 
-def _pointwise(site: Site, side: int) -> Part:
+def _pointwise(site: Site, side: int) -> PartCost:
     return conv(site.width, site.width, 1, side)
 
 
-def _expansion(site: Site, side: int) -> Part:
+def _expansion(site: Site, side: int) -> PartCost:
     return conv(site.source_width, site.width, 1, side)
 
 
-def _pool(site: Site, side: int) -> Part:
+def _pool(site: Site, side: int) -> PartCost:
     return pool(site.width, site.kernel_size, side)
 
 
@@ -132,7 +132,7 @@ PRODUCTS = Table(
         "pool": ProductRow(text="average pooling of h", count=_pool, kernel=True),
     },
 )
-PLACES: Table[str] = Table(
+PLACEMENTS: Table[str] = Table(
     "placement",
     {
         "input": "gmnet: after the first depthwise convolution",
@@ -148,7 +148,7 @@ PLACES: Table[str] = Table(
 
 Activation = Annotated[str, OneOf(ACTIVATIONS)]
 Product = Annotated[str, OneOf(PRODUCTS)]
-Placement = Annotated[str, OneOf(PLACES)]
+Placement = Annotated[str, OneOf(PLACEMENTS)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,7 +164,7 @@ class Gate:
     placement: Annotated[tuple[Placement, ...], Length(least=1)] = ("default",)
     """Where in the block; each family has places of its own."""
 
-    stages: Literal["all"] | tuple[Count, ...] = "all"
+    stages: Literal["all"] | tuple[Natural, ...] = "all"
     """Indices of the gated stages, from 0; the others have the plain activation."""
 
     kernel_size: OddKernel = _KERNEL_SIZE

@@ -17,7 +17,7 @@ from gmsearch.limits import (
     raise_all,
 )
 from gmsearch.networks.candidate import network_digest
-from gmsearch.networks.count import Part, counted_once, part, repeated, together
+from gmsearch.networks.count import PartCost, counted_once, part, repeated, together
 from gmsearch.networks.gate import Gate
 from gmsearch.networks.layers import batch_norm, conv, elementwise, pooled_linear
 from gmsearch.networks.places import Place, Places, canonical_gate, count_place, without_self
@@ -125,7 +125,7 @@ class _Variant(NamedTuple):
     layer_scale: bool
 
 
-def parts(network: GmNetSpec, num_classes: int, resolution: int, in_chans: int) -> list[Part]:
+def parts(network: GmNetSpec, num_classes: int, resolution: int, in_chans: int) -> list[PartCost]:
     """Return the costs of stem, stages and head."""
     side = halved(resolution) if network.stem == "imagenet" else resolution
     width = network.stem_width
@@ -147,36 +147,36 @@ def parts(network: GmNetSpec, num_classes: int, resolution: int, in_chans: int) 
 
 
 @counted_once
-def _stem(in_chans: int, width: int, side: int) -> Part:
+def _stem(in_chans: int, width: int, side: int) -> PartCost:
     return together(_normed(in_chans, width, side), elementwise("activation", width, side))
 
 
 @counted_once
-def _head(width: int, num_classes: int, side: int) -> Part:
+def _head(width: int, num_classes: int, side: int) -> PartCost:
     return together(batch_norm(width, side), pooled_linear(width, num_classes, side))
 
 
 @counted_once
 def _stage(
     depth: int, shape: tuple[int, int, float, int, int], product: str, variant: _Variant
-) -> Part:
+) -> PartCost:
     before, width, ratio, kernel_size, side = shape
     block = _block((width, int(ratio * width), kernel_size, side), product, variant)
     return together(_normed(before, width, side), repeated(block, depth))
 
 
-def _normed(in_chans: int, out_chans: int, side: int) -> Part:
+def _normed(in_chans: int, out_chans: int, side: int) -> PartCost:
     return together(conv(in_chans, out_chans, 3, side), batch_norm(out_chans, side))
 
 
 @counted_once
-def _block(shape: tuple[int, int, int, int], product: str, variant: _Variant) -> Part:
+def _block(shape: tuple[int, int, int, int], product: str, variant: _Variant) -> PartCost:
     width, hidden, kernel_size, side = shape
 
-    def at(name: str, place_width: int, source_width: int) -> Part:
+    def at(name: str, place_width: int, source_width: int) -> PartCost:
         here = product if name in variant.placement else "none"
         if here == "none" and name != "expand":
-            return Part()
+            return PartCost()
         place = Place(variant.activation, here, variant.kernel_size, variant.gain)
         return count_place(place, place_width, source_width, side)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gmsearch.networks.count import Kind, Part, conv_kind, counted_once, part, together
+from gmsearch.networks.count import LayerKind, PartCost, conv_kind, counted_once, part, together
 
 
 @counted_once
@@ -14,7 +14,7 @@ def conv(
     groups: int = 1,
     *,
     bias: bool = True,
-) -> Part:
+) -> PartCost:
     """Count a convolution; fvcore counts no bias."""
     weights = out_chans * in_chans // groups * kernel_size**2
     kind = conv_kind(in_chans, groups, (kernel_size,))
@@ -22,13 +22,13 @@ def conv(
 
 
 @counted_once
-def batch_norm(width: int, side: int) -> Part:
+def batch_norm(width: int, side: int) -> PartCost:
     """Count a batch norm with weight and bias."""
     return part("norm", params=2 * width, flops=2 * width * side**2)
 
 
 @counted_once
-def pooled_linear(width: int, num_classes: int, side: int) -> Part:
+def pooled_linear(width: int, num_classes: int, side: int) -> PartCost:
     """Count the global average pool of a map of `side`^2 pixels, and the linear head."""
     return together(
         part("pool", flops=width * side**2),
@@ -36,13 +36,13 @@ def pooled_linear(width: int, num_classes: int, side: int) -> Part:
     )
 
 
-def elementwise(kind: Kind, width: int, side: int, steps: int = 1) -> Part:
+def elementwise(kind: LayerKind, width: int, side: int, steps: int = 1) -> PartCost:
     """Count `steps` operations on every element of a map."""
     elements = steps * width * side**2
     return part(kind, elementwise_ops=elements, activation_elements=elements)
 
 
-def pool(width: int, kernel_size: int, side: int) -> Part:
+def pool(width: int, kernel_size: int, side: int) -> PartCost:
     """Count a pool over windows, its border included."""
     elements = width * side**2
     return part("pool", elementwise_ops=kernel_size**2 * elements, activation_elements=elements)

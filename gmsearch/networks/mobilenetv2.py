@@ -17,7 +17,7 @@ from gmsearch.limits import (
     raise_all,
 )
 from gmsearch.networks.candidate import network_digest
-from gmsearch.networks.count import Part, counted_once, repeated, together
+from gmsearch.networks.count import PartCost, counted_once, repeated, together
 from gmsearch.networks.gate import Gate
 from gmsearch.networks.layers import batch_norm, conv, elementwise, pooled_linear
 from gmsearch.networks.places import Place, Places, classic_gate, classic_places, count_place
@@ -133,7 +133,7 @@ class MobileNetV2Spec:
 
 def parts(
     network: MobileNetV2Spec, num_classes: int, resolution: int, in_chans: int
-) -> list[Part]:
+) -> list[PartCost]:
     """Return the costs of stem, stages and head."""
     gate, gain = network.gate, network.gain != "none"
     side = halved(resolution) if network.stem == "imagenet" else resolution
@@ -152,7 +152,7 @@ def parts(
 
 
 @counted_once
-def _normed(in_chans: int, out_chans: int, kernel_size: int, side: int) -> Part:
+def _normed(in_chans: int, out_chans: int, kernel_size: int, side: int) -> PartCost:
     return together(
         conv(in_chans, out_chans, kernel_size, side, bias=False),
         batch_norm(out_chans, side),
@@ -167,7 +167,7 @@ def _stage(
     stride: int,
     reads: int,
     places: tuple[Place, ...],
-) -> Part:
+) -> PartCost:
     """Count the blocks of a stage, the first of which reads a map of `reads` pixels a side."""
     before, width, *_ = shape
     side = halved(reads) if stride == 2 else reads
@@ -186,7 +186,7 @@ def _block(
     reads: int,
     side: int,
     places: tuple[Place, ...],
-) -> Part:
+) -> PartCost:
     """Count an inverted residual without its shortcut; a ratio of 1 leaves the expansion out."""
     width, ratio, kernel_size = shape
     expand, depthwise = places

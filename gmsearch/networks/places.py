@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from gmsearch.errors import FieldError
-from gmsearch.networks.count import Part, together
+from gmsearch.networks.count import PartCost, together
 from gmsearch.networks.gate import ACTIVATIONS, PRODUCTS, Gate, Site
 from gmsearch.networks.layers import elementwise
 
@@ -112,7 +112,7 @@ def classic_places(
     )
 
 
-def count_place(place: Place, width: int, source_width: int, side: int) -> Part:
+def count_place(place: Place, width: int, source_width: int, side: int) -> PartCost:
     """Count the activation of a place on a map of `width` channels, and its second factor.
 
     Args:

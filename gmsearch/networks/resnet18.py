@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from gmsearch.errors import FieldError
 from gmsearch.limits import Length, Positive, Share, assign, normalise, raise_all
 from gmsearch.networks.candidate import network_digest
-from gmsearch.networks.count import Part, counted_once, repeated, together
+from gmsearch.networks.count import PartCost, counted_once, repeated, together
 from gmsearch.networks.gate import Gate
 from gmsearch.networks.layers import batch_norm, conv, elementwise, pool, pooled_linear
 from gmsearch.networks.places import Place, Places, classic_gate, classic_places, count_place
@@ -86,7 +86,9 @@ class ResNet18Spec:
         return network_digest(self)
 
 
-def parts(network: ResNet18Spec, num_classes: int, resolution: int, in_chans: int) -> list[Part]:
+def parts(
+    network: ResNet18Spec, num_classes: int, resolution: int, in_chans: int
+) -> list[PartCost]:
     """Return the costs of stem, stages and head."""
     gate, gain, cifar = network.gate, network.gain != "none", network.stem == "cifar"
     side = resolution if cifar else halved(resolution)
@@ -104,17 +106,17 @@ def parts(network: ResNet18Spec, num_classes: int, resolution: int, in_chans: in
 
 
 @counted_once
-def _stem(in_chans: int, width: int, side: int, cifar: bool) -> Part:  # noqa: FBT001 - of a memo
+def _stem(in_chans: int, width: int, side: int, cifar: bool) -> PartCost:  # noqa: FBT001 - of a memo
     return together(
         conv(in_chans, width, 3 if cifar else 7, side, bias=False),
         batch_norm(width, side),
         elementwise("activation", width, side),
-        Part() if cifar else pool(width, 3, halved(side)),
+        PartCost() if cifar else pool(width, 3, halved(side)),
     )
 
 
 @counted_once
-def _stage(depth: int, shape: tuple[int, int, int, int], places: tuple[Place, ...]) -> Part:
+def _stage(depth: int, shape: tuple[int, int, int, int], places: tuple[Place, ...]) -> PartCost:
     before, width, stride, side = shape
     shortcut = stride == 1 and before == width
     first = _block(before, width, side, places)
@@ -125,7 +127,7 @@ def _stage(depth: int, shape: tuple[int, int, int, int], places: tuple[Place, ..
 
 
 @counted_once
-def _block(before: int, width: int, side: int, places: tuple[Place, ...]) -> Part:
+def _block(before: int, width: int, side: int, places: tuple[Place, ...]) -> PartCost:
     """Count a basic block from `before` channels, its shortcut an identity."""
     inner, outer = places
     return together(

@@ -12,8 +12,7 @@ from gmsearch.errors import FieldError, InputError
 from gmsearch.experiment.data import DATA_SPECS, StreamableImages
 from gmsearch.experiment.plugin import PluginFile
 from gmsearch.networks.candidate import FAMILIES, FamilyRow
-from gmsearch.networks.count import Count, forget_counts
-from gmsearch.networks.count import Part as Counted
+from gmsearch.networks.count import Count, PartCost, forget_counts
 from gmsearch.networks.count import part as counted
 from gmsearch.networks.families import adopted
 from gmsearch.networks.gate import ACTIVATIONS, PRODUCTS, ActivationRow, ProductRow, Site
@@ -94,7 +93,7 @@ def _enter_product(part: Part, file: PluginFile) -> None:
 
         return product_module(part, file, site.width, site.kernel_size if part.kernel else None)
 
-    def count(site: Site, side: int) -> Counted:
+    def count(site: Site, side: int) -> PartCost:
         assert part.cost is not None, "asked for only where it is stated"
         return _stated(part, part.cost(site.width, side))
 
@@ -114,7 +113,7 @@ def _enter_family(part: Part, file: PluginFile) -> None:
 
         return network(part, file, part_arguments(part, spec), num_classes)
 
-    def parts(spec: Any, num_classes: int, resolution: int, _in_chans: int) -> list[Counted]:
+    def parts(spec: Any, num_classes: int, resolution: int, _in_chans: int) -> list[PartCost]:
         assert part.cost is not None, "asked for only where it is stated"
         return [_stated(part, part.cost(spec, num_classes, resolution))]
 
@@ -221,7 +220,7 @@ def _text(part: Part, file: PluginFile) -> str:
     return f"{part.name} of {file.reference}"
 
 
-def _stated(part: Part, cost: Mapping[str, int]) -> Counted:
+def _stated(part: Part, cost: Mapping[str, int]) -> PartCost:
     """Return a stated cost as a part of a count."""
     whole = isinstance(cost, Mapping) and all(
         name in Count._fields and type(number) is int and number >= 0

@@ -12,7 +12,7 @@ Parsers = Mapping[str, Callable[[Any], Any]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Part:
+class RecordPart:
     """Fields written as the keys of a JSON object, in their order.
 
     Keys that a later release added are kept in `extra` and written after the others.
@@ -53,18 +53,18 @@ class Part:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Record(Part):
+class Record(RecordPart):
     """One line of the ledger; its first key, `record`, names the kind."""
 
     kind: ClassVar[str]
 
     def to_json(self) -> dict[str, Any]:
         """Return the line as plain data; `record_from_json` is the inverse."""
-        return {"record": self.kind, **Part.to_json(self)}
+        return {"record": self.kind, **RecordPart.to_json(self)}
 
 
 def _json(value: Any) -> Any:
-    if isinstance(value, Part):
+    if isinstance(value, RecordPart):
         return value.to_json()
     if isinstance(value, tuple):
         return [_json(item) for item in value]

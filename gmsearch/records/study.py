@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from gmsearch.plain import Assignment
-from gmsearch.records.base import Parsers, Part, Record
+from gmsearch.records.base import Parsers, Record, RecordPart
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,7 +29,7 @@ class StudyRecord(Record):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class ImagesPart(Part):
+class ImagesPart(RecordPart):
     """The images of a run, as described in its record."""
 
     optional: ClassVar[frozenset[str]] = frozenset(
@@ -48,7 +48,7 @@ class ImagesPart(Part):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class DevicePart(Part):
+class DevicePart(RecordPart):
     """The device of a run, as described in its record."""
 
     kind: str
@@ -131,7 +131,7 @@ class InfeasibleRecord(Record):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class TriedPart(Part):
+class TriedPart(RecordPart):
     """One combination of training values that was tried."""
 
     values: Mapping[str, int | float]

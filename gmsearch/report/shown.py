@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from gmsearch.display import FACTORS, MISSING, UNITS, number
+from gmsearch.display import MISSING, SCALES, UNITS, number
 from gmsearch.experiment import Objective
 from gmsearch.metrics import HOLDOUT, Form, is_trained, lookup
 from gmsearch.stats import Summary
@@ -42,7 +42,7 @@ class ShownMetric:
     @property
     def factor(self) -> float:
         """The factor from stored values to those in `unit`."""
-        return FACTORS[self.form]
+        return SCALES[self.form]
 
     @property
     def title(self) -> str:

@@ -11,7 +11,7 @@ from gmsearch.search.proposal import Outcome, Proposal
 from gmsearch.space import Parameter, SeenArms, Space
 
 
-class Listed:
+class Ordered:
     """Proposes the arms of a list in order, each once; a batch is everything that is left."""
 
     def __init__(self, space: Space, assignments: Iterator[Assignment]) -> None:
@@ -37,18 +37,18 @@ class Listed:
         self._asked += len(asks)
 
 
-def grid(space: Space) -> Listed:
+def grid(space: Space) -> Ordered:
     """Return the full factorial in the order of the file, after the baseline if there is one."""
-    return Listed(space, itertools.chain(_baseline(space), space.assignments()))
+    return Ordered(space, itertools.chain(_baseline(space), space.assignments()))
 
 
-def ablation(space: Space) -> Listed:
+def ablation(space: Space) -> Ordered:
     """Return the baseline, then every other value of each parameter in turn.
 
     The other parameters stay at the baseline. Where a changed value makes parameters active that
     the baseline does not have, all combinations of their values are tried.
     """
-    return Listed(space, itertools.chain(_baseline(space), _one_factor_at_a_time(space)))
+    return Ordered(space, itertools.chain(_baseline(space), _one_factor_at_a_time(space)))
 
 
 def _baseline(space: Space) -> list[Assignment]:

@@ -9,9 +9,9 @@ from typing import Annotated, Literal
 
 from gmsearch.limits import (
     MAX_SEED,
-    Count,
     Length,
     Limit,
+    Natural,
     NonNegative,
     OneOf,
     Positive,
@@ -42,7 +42,7 @@ class Search:
     population: Annotated[int, Limit(ge=2)] | None = None
     """Population size."""
 
-    max_failed: Count | Probability | None = None
+    max_failed: Natural | Probability | None = None
     """Failed trials (a count, or a share such as '20%') beyond which the study stops; it can be
     resumed. As data: an int is a count, a float a share."""
 

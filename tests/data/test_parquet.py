@@ -122,7 +122,7 @@ def test_identity_is_that_of_bytes_and_resolution(sound: Path, cache: Path) -> N
         (lambda root: (root / "val.parquet").write_bytes(b"x"), "val.parquet is not a readable"),
         (
             lambda root: (root / "train.parquet").rename(root / "train-00000-of-00003.parquet"),
-            "holds 1 of 3 shards of the train split; download the others",
+            "contains 1 of 3 shards of the train split; download the others",
         ),
     ],
 )

@@ -36,7 +36,7 @@ def test_timm_model_takes_its_drop_path() -> None:
         (TimmSpec(name="qqqqqqqq"), "name", "timm.list_models()"),
         (TimmSpec(name="hf-hub:some/model"), "name", "not a model of timm"),
         (TimmSpec(name="resnet18.imagenet"), "name", "after the dot"),
-        (TimmSpec(name="vgg11", drop_path_rate=0.1), "drop_path_rate", "leave it out"),
+        (TimmSpec(name="vgg11", drop_path_rate=0.1), "drop_path_rate", "remove it"),
     ],
 )
 def test_what_timm_cannot_build(candidate: TimmSpec, path: str, said: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from gmsearch.limits import Count, Length, Limit, Seed, Text
+from gmsearch.limits import Length, Limit, Natural, Seed, Text
 from gmsearch.space.methods import special_options, users_of
 from gmsearch.space.settings import Search
 from gmsearch.spacefile.values import Spellings, build_from, read_values, section_schema
@@ -23,7 +23,7 @@ _SPELLINGS: Spellings = {
         _Repeats | _Seeds,
         f"a count from 1 to {MAX_REPEATS} or a non-empty list of seeds",
     ),
-    "max_failed": (Count | _Percent | None, "a count or a share such as 20%"),
+    "max_failed": (Natural | _Percent | None, "a count or a share such as 20%"),
 }
 
 
