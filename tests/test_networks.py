@@ -31,7 +31,7 @@ from gmsearch.networks import (
     cost,
     is_counted,
 )
-from gmsearch.networks.count import Part, forget_counts, part
+from gmsearch.networks.count import PartCost, forget_counts, part
 from gmsearch.plain import plain
 from gmsearch.tables import Table
 
@@ -179,7 +179,7 @@ def test_weights_of_a_plugin_follow_from_the_seed(rows: None) -> None:
 def test_a_stated_cost_is_the_closed_form(rows: None) -> None:
     """With stated costs an added part is counted without torch, as it is measured."""
 
-    def count(site: Site, side: int) -> Part:
+    def count(site: Site, side: int) -> PartCost:
         elements = site.width * side**2
         return part(
             "multiply",
