@@ -126,8 +126,7 @@ class Driver:
         return plan
 
     def progress(self, progress: Progress) -> Decision:
-        """Report the progress of a trial; return whether it continues or stops after this
-        epoch."""
+        """Report the progress of a trial; return whether it continues after this epoch."""
         self._observer.progress(progress)
         if self.scheduler is None or not isinstance(self._running.get(progress.key), TrialPlan):
             return "continue"

@@ -36,8 +36,7 @@ class ArmResults:
         """Metrics of objectives and constraints that are measured by timing."""
 
     def arm(self, assignment: Assignment) -> Arm:
-        """Return the arm of a proposal, with its cost matched to the baseline's if the space
-        matches costs.
+        """Return the arm of a proposal, its cost matched to the baseline's if the space says so.
 
         Its training values are not chosen yet: see `tuning`.
         """

@@ -137,7 +137,7 @@ def family(
         arguments = arguments_of(obj, what, given)
         for key in ("family", "preset"):
             if key in arguments:
-                raise PluginError(f"{what}: argument {key} has a meaning of its own; rename it")
+                raise PluginError(f"{what}: argument {key} is reserved; rename it")
         _register("family", name, obj, arguments=arguments, cost=cost)
         return obj
 
@@ -187,9 +187,7 @@ def dataset(name: str) -> Callable[[_T], _T]:
         arguments = arguments_of(obj, f"dataset {name}", ())
         for key in ("name", "holdout", "stream", "crop_pct", "mean", "std"):
             if key in arguments:
-                raise PluginError(
-                    f"dataset {name}: argument {key} has a meaning of its own; rename it"
-                )
+                raise PluginError(f"dataset {name}: argument {key} is reserved; rename it")
         _register("dataset", name, obj, arguments=arguments)
         return obj
 

@@ -12,7 +12,7 @@ class Method:
     """What a space file must know of a method of search."""
 
     text: str
-    """Which candidates it trains."""
+    """Candidates that it trains."""
     selects: bool = False
     """Whether it picks a winner: then the holdout decides, never the evaluation split."""
     enumerates: bool = False

@@ -209,15 +209,15 @@ MISTAKES = {
     "raises": ("\n\n1 / 0\n", ":6: does not import: ZeroDivisionError: division by zero"),
     "exits": ("raise SystemExit(3)\n", ":4: does not import: SystemExit: 3"),
     "nothing": ("x = 1\n", ": registers nothing; "),
-    "ours": ('activation("relu")(nn.ReLU)\n', ":4: activation relu is a name of gmsearch; "),
+    "ours": ('activation("relu")(nn.ReLU)\n', ":4: activation relu is built in; "),
     "our product": ('product("dw")(nn.Identity)\n', ":4: product dw: expected a torch.nn.Module "),
     "our family": (
         'family("timm")(lambda num_classes: nn.Linear(3, num_classes))\n',
-        ":4: family timm is a name of gmsearch; rename it",
+        ":4: family timm is built in; rename it",
     ),
     "our metric": (
         'metric("high", better="lower")(lambda logits, labels: 0)\n',
-        ":4: metric high is a name of gmsearch; rename it",
+        ":4: metric high is built in; rename it",
     ),
     "twice": (ACTIVATION + ACTIVATION, ":9: activation swish_t is registered twice; rename one"),
     "name": ('activation("a.b")(nn.ReLU)\n', ":4: activation 'a.b': expected a name of lower"),
