@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -28,7 +29,25 @@ def paired() -> Iterator[ModuleType]:
         yield paired
 
 
+@pytest.fixture
+def run_here(
+    paired: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Return a function that runs a script in this process, which has torch loaded already.
+
+    It returns the exit code and what was written to stdout and stderr.
+    """
+
+    def run(script: str, *arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", [f"{script}.py", *arguments])
+        code = importlib.import_module(script).main()
+        return (code or 0, *capsys.readouterr())
+
+    return run
+
+
 def _run(script: str, *arguments: str, path: Path | None = None) -> subprocess.CompletedProcess:
+    """Run a script in a process of its own, needed by those that start processes."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     if path is not None:
         before = os.environ.get("PYTHONPATH")
@@ -109,15 +128,32 @@ def test_a_missed_reach_leaves_its_profile(paired: ModuleType, tmp_path: Path) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("script", ["training", "evaluation", "bands", "cost", "startup"])
-def test_every_script_runs(script: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("script", ["training", "evaluation"])
+def test_every_script_of_several_processes_runs(script: str, tmp_path: Path) -> None:
     """Both sides of each comparison; where they must agree, they do or the script fails."""
     done = _run(script, "--quick", "--out", str(tmp_path))
 
     assert done.returncode == 0, done.stderr
-    result = json.loads((tmp_path / f"{script}.json").read_text(encoding="utf-8"))
+    _check_results(script, tmp_path, done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["bands", "cost", "startup"])
+def test_every_script_of_one_process_runs(
+    run_here: Callable[..., tuple[int, str, str]], script: str, tmp_path: Path
+) -> None:
+    """Both sides of each comparison; where they must agree, they do or the script fails."""
+    code, printed, _ = run_here(script, "--quick", "--out", str(tmp_path))
+
+    assert code == 0
+    _check_results(script, tmp_path, printed)
+
+
+def _check_results(script: str, out: Path, printed: str) -> None:
+    """Check that every comparison has a ratio, and that the document holds what was printed."""
+    result = json.loads((out / f"{script}.json").read_text(encoding="utf-8"))
     assert all(row["ratio"] > 0 for row in result["rows"])
-    assert done.stdout in (tmp_path / "bench.md").read_text(encoding="utf-8") + "\n"
+    assert printed in (out / "bench.md").read_text(encoding="utf-8") + "\n"
 
 
 @pytest.mark.slow
@@ -138,7 +174,9 @@ def test_the_gpu_script_needs_the_measuring_core_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_used_up_budget_starts_no_job_and_says_so(tmp_path: Path) -> None:
+def test_a_used_up_budget_starts_no_job_and_says_so(
+    run_here: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
     """The jobs are named, and results of an earlier run are kept."""
     quick = ("--device", "cpu", "--quick", "--repeats", "2", "--out", str(tmp_path))
     done = _run("gpu", *quick, "--only", "evaluation")
@@ -146,18 +184,20 @@ def test_a_used_up_budget_starts_no_job_and_says_so(tmp_path: Path) -> None:
     earlier = (tmp_path / "gpu_evaluation.json").read_text(encoding="utf-8")
     assert [row["n"] for row in json.loads(earlier)["rows"]] == [2]
 
-    done = _run("gpu", *quick, "--only", "bands", "evaluation", "--budget", "0")
-    assert done.returncode == 0, done.stderr
+    code, _, errors = run_here("gpu", *quick, "--only", "bands", "evaluation", "--budget", "0")
+    assert code == 0
     for part in ("evaluation", "bands"):
-        assert f"{part}: skipped, the budget was used up: small net\n" in done.stderr
+        assert f"{part}: skipped, the budget was used up: small net\n" in errors
     assert [path.name for path in tmp_path.glob("*.json")] == ["gpu_evaluation.json"]
     assert (tmp_path / "gpu_evaluation.json").read_text(encoding="utf-8") == earlier
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_the_gpu_script_says_that_there_is_none(tmp_path: Path) -> None:
+def test_the_gpu_script_says_that_there_is_none(
+    run_here: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
     """One line, exit code 2, and no result that could be taken for one."""
-    done = _run("gpu", "--out", str(tmp_path))
+    code, printed, errors = run_here("gpu", "--out", str(tmp_path))
 
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1), done.stderr
+    assert (code, printed, errors.count("\n")) == (2, "", 1), errors
     assert not list(tmp_path.iterdir())

@@ -132,7 +132,7 @@ def main() -> None:
     """Measure and write."""
     options = arguments(__doc__).parse_args()
     torch.set_num_threads(1)
-    counts, repeats = ({32: 250, 224: 2}, 1) if options.quick else ({32: 2000, 224: 24}, 9)
+    counts, repeats = ({32: 50, 224: 2}, 1) if options.quick else ({32: 2000, 224: 24}, 9)
 
     def profile() -> str:
         return profiles.of(evaluation(subjects.small(), counts[32], 32)[ONE_PASS])
