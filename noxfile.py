@@ -6,6 +6,8 @@ import nox
 
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_external_run = True
+nox.options.error_on_missing_interpreters = False  # such a session is skipped, and says so
+nox.options.download_python = "never"
 nox.options.sessions = ["lint", "types", "tests"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
@@ -30,12 +32,23 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """The whole suite, or what is named behind `--`."""
+    """The whole suite with its branch coverage, or what is named behind `--`."""
+    _test(session)
+
+
+@nox.session(name="tests-3.13", python="3.13")
+def tests_on_another_python(session: nox.Session) -> None:
+    """The suite on another Python than the default; skipped where it is not installed."""
+    _test(session)
+
+
+def _test(session: nox.Session) -> None:
     # Many tests start processes that load torch; compiled once, that takes them half the time.
     session.install(".", *GROUPS["tests"], env={"UV_COMPILE_BYTECODE": "1"})
     # A file stays with one of the two processes: only one of them starts Ray.
     files = ("--dist", "loadfile", "--no-loadscope-reorder")
-    session.run("pytest", "-n", "2", *files, *session.posargs)
+    coverage = ("--cov=gmsearch", "--cov-report=term:skip-covered")
+    session.run("pytest", "-n", "2", *files, *coverage, *session.posargs)
 
 
 @nox.session

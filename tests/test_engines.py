@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 import pytest
-from small_studies import edit
+from small_studies import edit, run_all
 
 from gmsearch.ledger import read
 from gmsearch.records import State
@@ -112,8 +112,7 @@ def serial(tmp_path_factory: pytest.TempPathFactory, tiny_text: str) -> list[dic
         patch.chdir(folder)
         Path("tiny.yaml").write_text(tiny_text, encoding="utf-8")
         edit(Path("tiny.yaml"), LONGER)
-        code, errors = finish(start("run", "tiny.yaml", "--engine", "serial"))
-        assert code == 0, errors
+        run_all(Path("tiny.yaml"))
         return trials("tiny")
 
 
@@ -165,7 +164,7 @@ def test_a_killed_worker_costs_one_attempt(longer: Path, serial: list[dict[str, 
     Meanwhile no process of ours can be reached from another machine, and the workers run at the
     priority of the command.
     """
-    process = start("run", "tiny.yaml", nice=5)
+    process = start("run", "tiny.yaml", "--workers", "1", nice=5)
     wait_for_trials("tiny", 1, process)
     assert psutil.Process(process.pid).nice() == os.nice(0) + 5
     assert {worker.nice() for worker in workers_of(process)} == {os.nice(0) + 5}
@@ -189,7 +188,7 @@ def test_an_interrupt_ends_soon_keeps_what_finished_and_says_how_to_go_on(
     endless: Path, number: signal.Signals, engine: str
 ) -> None:
     """Exit code 130 within seconds, the resuming command, finished trials kept, nobody left."""
-    process = start("run", "tiny.yaml", "--engine", engine)
+    process = start("run", "tiny.yaml", "--engine", engine, "--workers", "1")
     wait_for_trials("tiny", 2, process)
     children = psutil.Process(process.pid).children(recursive=True)
     begin = time.monotonic()
@@ -197,7 +196,7 @@ def test_an_interrupt_ends_soon_keeps_what_finished_and_says_how_to_go_on(
     code, errors = finish(process)
     assert code == 130
     assert time.monotonic() - begin < 15
-    assert f"gmsearch run tiny.yaml --engine {engine}" in errors
+    assert f"gmsearch run tiny.yaml --engine {engine} --workers 1" in errors
     assert "Traceback" not in errors
     kept = trials("tiny")
     assert len(kept) >= 2
