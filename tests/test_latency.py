@@ -193,7 +193,9 @@ def test_more_work_takes_longer_and_a_failure_stays_its_own() -> None:
 
     models = {"small": tiny(), "broken": Broken(), "large": tiny(widths=[96, 192], depths=[3, 3])}
     usual = TimingCondition()
-    found = time_models(models, resolution=32, device="cpu", threads=1, conditions=[usual, usual])
+    found = time_models(
+        models, resolution=32, device="cpu", threads=1, conditions=[usual, usual], repeats=2
+    )
     assert [list(timings) for timings in found.values()] == [[usual]] * 3
     small, broken, large = (found[name][usual] for name in models)
     assert isinstance(broken, ValueError)
@@ -207,7 +209,7 @@ def test_a_neighbour_at_work_is_noticed() -> None:
     spin = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
         time.sleep(0.2)
-        timing = time_model(tiny(), resolution=16, device="cpu", threads=1)
+        timing = time_model(tiny(), resolution=16, device="cpu", threads=1, repeats=2)
     finally:
         spin.kill()
         spin.wait()

@@ -131,6 +131,7 @@ def time_model(
     batch_size: int = 1,
     mode: TimingMode = "eager",
     dtype: TimedDtype = "float32",
+    repeats: int = _REPEATS,
 ) -> Timing:
     """Time one network under one condition.
 
@@ -145,6 +146,7 @@ def time_model(
         batch_size: images per forward pass.
         mode: `eager`, `compiled` by torch.compile, or `graph`, a CUDA graph.
         dtype: precision of weights and images.
+        repeats: warm-ups and series of blocks, each at other places in memory; at least 2.
 
     Raises:
         InputError: where `device` cannot run in that mode.
@@ -152,7 +154,12 @@ def time_model(
     """
     condition = TimingCondition(batch_size=batch_size, mode=mode, dtype=dtype)
     timings = time_models(
-        {"": model}, resolution=resolution, device=device, threads=threads, conditions=[condition]
+        {"": model},
+        resolution=resolution,
+        device=device,
+        threads=threads,
+        conditions=[condition],
+        repeats=repeats,
     )
     timing = timings[""][condition]
     if isinstance(timing, Exception):
@@ -167,6 +174,7 @@ def time_models(
     device: str,
     threads: int,
     conditions: Iterable[TimingCondition],
+    repeats: int = _REPEATS,
     watch: Callable[[str], None] = lambda _: None,
 ) -> Timings:
     """Time several networks under each condition, taking turns.
@@ -179,6 +187,7 @@ def time_models(
         device: a torch device string.
         threads: CPU threads per operator.
         conditions: conditions to time under; repeated ones are timed once.
+        repeats: warm-ups and series of blocks per network; at least 2.
         watch: called with a description of each step.
 
     Raises:
@@ -192,9 +201,9 @@ def time_models(
     for condition in distinct:
         with true_float32_inference():
             rounds = _Rounds(models, resolution, torch.device(device), condition)
-            for repeat in range(_REPEATS):
+            for repeat in range(repeats):
                 for name in rounds.left:
-                    watch(f"{name}{condition}, round {repeat + 1} of {_REPEATS}")
+                    watch(f"{name}{condition}, round {repeat + 1} of {repeats}")
                     rounds.run(name)
         for name in models:
             timings[name][condition] = rounds.result(name, threads)
@@ -258,7 +267,7 @@ class _Rounds:
         if name in self._failed:
             return self._failed[name]
         (ours, theirs), machine = self._blocks[name], self._machines[name]
-        model, half = self._models[name], _REPEATS // 2
+        model, half = self._models[name], len(ours) // 2
         latency, reference_ms = _median(ours), _median(theirs)
         low, high = _median_interval(ours)
         return Timing(
@@ -282,7 +291,7 @@ class _Rounds:
                 "folded_batch_norms": model.folded,
                 "threads": threads,
                 "device": device_name(self._device),
-                "repeats": _REPEATS,
+                "repeats": len(ours),
                 "blocks": _BLOCKS,
                 "reference": REFERENCE,
             },
