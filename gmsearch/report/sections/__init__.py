@@ -12,7 +12,14 @@ from gmsearch.report.sections.front import FRONT
 from gmsearch.report.sections.protocol import PROTOCOL
 from gmsearch.report.sections.trials import TRIALS
 
-SECTIONS: tuple[Section[Any], ...] = (ENDINGS, FRONT, ABLATION, CURVES, PROTOCOL, TRIALS)
+SECTIONS: tuple[Section[Any], ...] = (
+    ENDINGS,
+    FRONT,
+    ABLATION,
+    CURVES,
+    PROTOCOL,
+    TRIALS,
+)
 
 FLAGS = tuple(dict.fromkeys(flag for section in SECTIONS for flag in section.flags))
 """The flags of `gmsearch report` that ask for sections."""
