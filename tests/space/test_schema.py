@@ -13,7 +13,9 @@ import ruamel.yaml
 
 from gmsearch.networks import ACTIVATIONS, PRODUCTS
 from gmsearch.space import METHODS, Space
+from gmsearch.space.methods import users_of
 from gmsearch.spacefile import json_schema, load_space
+from gmsearch.wording import listing
 
 SPACES = sorted((Path(__file__).parents[2] / "spaces").glob("*.yaml"))
 GATE = """\
@@ -163,8 +165,8 @@ def test_every_row_of_a_table_is_described() -> None:
         for name, row in rows.items():
             assert f"{name}: {row.text}" in part["description"]
     assert "input: gmnet: after the first" in gate["placement"]["description"]
-    assert search["candidates"]["description"].endswith("Only used by random, tpe and nsga2.")
-    assert search["population"]["description"] == "Population size. Only used by nsga2."
+    for option in ("candidates", "population"):
+        assert search[option]["description"].endswith(f"Only used by {listing(users_of(option))}.")
 
 
 def test_each_type_is_defined_once() -> None:
