@@ -112,7 +112,7 @@ def _static(name: str, unit: str, text: str) -> Metric:
     return Metric(name=name, known="static", unit=unit, better="lower", form="count", text=text)
 
 
-def _timed(name: str, unit: str, better: Better, form: Form, text: str) -> Metric:
+def _timed_row(name: str, unit: str, better: Better, form: Form, text: str) -> Metric:
     return Metric(
         name=name,
         known="timed",
@@ -174,9 +174,11 @@ _ROWS = (
         "Products, additions and activations per image, which flops leaves out.",
     ),
     _static("activation_elements", "elements", "Elements that activations touch per image."),
-    _timed("latency_ms", "ms", "lower", "time", "Time of one forward pass of a batch."),
-    _timed("throughput_ips", "images/s", "higher", "rate", "Images per second."),
-    _timed("peak_memory_mb", "MB", "lower", "memory", "Peak memory of a forward pass (GPU only)."),
+    _timed_row("latency_ms", "ms", "lower", "time", "Time of one forward pass of a batch."),
+    _timed_row("throughput_ips", "images/s", "higher", "rate", "Images per second."),
+    _timed_row(
+        "peak_memory_mb", "MB", "lower", "memory", "Peak memory of a forward pass (GPU only)."
+    ),
     _recorded(
         *("train_loss", "trained", "Mean loss over an epoch."), unit="nats", splits=("training",)
     ),
@@ -250,7 +252,7 @@ def lookup(name: str) -> Metric:
     Raises:
         InputError: there is no such metric, or none on the holdout; lists the valid names.
     """
-    row = _find(name)
+    row = _find_row(name)
     if row is None:
         raise InputError(f"expected the name of a metric, got {name!r}; {near(name, _TABLE)}")
     return row
@@ -258,7 +260,7 @@ def lookup(name: str) -> Metric:
 
 def is_metric(name: str) -> bool:
     """Return whether `lookup` has a row for the name."""
-    return _find(name) is not None
+    return _find_row(name) is not None
 
 
 def is_trained(name: str) -> bool:
@@ -279,7 +281,7 @@ def majority(name: str) -> str | None:
 
 
 @functools.cache
-def _find(name: str) -> Metric | None:
+def _find_row(name: str) -> Metric | None:
     bare = name.removeprefix(HOLDOUT)
     stripped = _PROTOCOL.sub("", bare)
     for row in _TABLE.values():
@@ -318,7 +320,7 @@ def register(name: str, *, better: Better, source: str, text: str = "") -> Metri
     metric = _per_version(_trained(name, better, text, unit="", form="plain"))
     row = dataclasses.replace(metric, source=source)
     _TABLE[name] = row
-    _find.cache_clear()
+    _find_row.cache_clear()
     return row
 
 
@@ -326,7 +328,7 @@ def forget(source: str) -> None:
     """Remove the metrics registered from a plugin file, given by its SHA-256."""
     for name in [row.name for row in _TABLE.values() if row.source == source]:
         del _TABLE[name]
-    _find.cache_clear()
+    _find_row.cache_clear()
 
 
 def _reserved() -> set[str]:

@@ -8,7 +8,7 @@ from gmsearch.driver import open_study
 from gmsearch.driver.preflight import inspect_run
 from gmsearch.engines import serial
 from gmsearch.experiment import Plan, Progress
-from gmsearch.ledger import STUDIES, Records, read
+from gmsearch.ledger import STUDIES, Records, read_records
 from gmsearch.records import WorkRecord
 from gmsearch.spacefile import load_space
 
@@ -53,4 +53,4 @@ def run_all(path: Path) -> tuple[Records, Log]:
     with open_study(space, inspect_run(space, path), log, engine="serial") as driver:
         serial.run(driver)
         assert driver.finished
-    return read(STUDIES / space.study), log
+    return read_records(STUDIES / space.study), log

@@ -19,7 +19,7 @@ from gmsearch.driver.preflight import RunContext, inspect_run
 from gmsearch.engines import serial
 from gmsearch.errors import StudyError
 from gmsearch.experiment import Plan, TimingPlan, TrialPlan
-from gmsearch.ledger import STUDIES, Records, read, spool
+from gmsearch.ledger import STUDIES, Records, read_records, spool
 from gmsearch.plain import digest
 from gmsearch.records import Failure, State
 from gmsearch.space import Space
@@ -72,7 +72,7 @@ def test_a_grid_trains_every_arm_with_every_seed_once(tiny_space: Path) -> None:
 
 def test_a_record_holds_every_measurement(finished: Path) -> None:
     """Accuracy of both splits, bands with their controls, costs and regimes; all finite."""
-    records = read(STUDIES / "tiny")
+    records = read_records(STUDIES / "tiny")
     trial = next(iter(records.trials.values()))
     both = ["top1", "top5", "loss", "nodc", "low@4", "high@4", "majority.high@4", "majority.raw"]
     names = {
@@ -95,7 +95,7 @@ def test_weights_predictions_and_curves_are_kept(finished: Path) -> None:
     from gmsearch.models import build
     from gmsearch.networks import candidate_from
 
-    records = read(STUDIES / "tiny")
+    records = read_records(STUDIES / "tiny")
     space = load_space(finished)
     labels = load(space.data).evaluation.labels
     for trial in records.trials.values():
@@ -114,7 +114,7 @@ def test_weights_predictions_and_curves_are_kept(finished: Path) -> None:
 
 def test_a_second_run_of_a_finished_study_does_nothing(finished: Path) -> None:
     """No plan is handed out, and no byte of the study changes."""
-    records = read(STUDIES / "tiny")
+    records = read_records(STUDIES / "tiny")
     before = {p: p.read_bytes() for p in records.folder.rglob("*.json*")}
     _, log = run_all(finished)
     assert log.plans == []
@@ -236,7 +236,7 @@ def timed_on(path: Path, names: Callable[[TimingPlan], str], driver_device: str)
         if plan is not None:
             assert isinstance(plan, TrialPlan)
             assert plan.known["latency_ms"] == 2.0
-    return read(STUDIES / space.study)
+    return read_records(STUDIES / space.study)
 
 
 def test_timings_are_of_the_device_that_measured_them(tiny_space: Path) -> None:
@@ -320,7 +320,7 @@ def test_what_breaks_a_static_constraint_is_recorded_and_never_trained(tiny_spac
     assert [r.params["mlp_ratio"] for r in records.infeasible] == [8] * 4
     assert all(r.violations["params"] > 0 for r in records.infeasible)
     run_all(tiny_space)
-    assert len(read(records.folder).infeasible) == 4
+    assert len(read_records(records.folder).infeasible) == 4
 
 
 def test_an_ask_names_the_operators_that_its_cost_leaves_out(tiny_space: Path) -> None:
@@ -332,7 +332,7 @@ def test_an_ask_names_the_operators_that_its_cost_leaves_out(tiny_space: Path) -
     space = load_space(tiny_space)
     with open_study(space, context_of(space), Log(), engine="serial") as driver:
         driver.advance()
-    asks = read(STUDIES / space.study).asks
+    asks = read_records(STUDIES / space.study).asks
     assert [list(ask.uncounted) for ask in asks] == [["mean"], []]
 
 
@@ -397,7 +397,7 @@ def test_another_space_is_refused_by_name(
     finished: Path, change: tuple[str, str], named: str
 ) -> None:
     """What would mix two experiments in one study is refused, naming what differs."""
-    records = read(STUDIES / "tiny")
+    records = read_records(STUDIES / "tiny")
     before = (records.folder / "trials.jsonl").read_bytes()
     edit(finished, change)
     with pytest.raises(StudyError, match="rename `study`") as caught:
@@ -474,7 +474,7 @@ def test_a_worker_that_left_nothing_is_infrastructure(tiny_space: Path) -> None:
         plan = driver.next()
         assert plan is not None
         driver.finish(plan)
-    assert read(STUDIES / "tiny").trials[plan.key].failure is Failure.INFRASTRUCTURE
+    assert read_records(STUDIES / "tiny").trials[plan.key].failure is Failure.INFRASTRUCTURE
     records, log = run_all(tiny_space)
     again = [p.attempt for p in log.plans if p.key == plan.key]
     assert again == [2]
@@ -535,7 +535,7 @@ def test_the_study_folder_is_locked_while_it_runs(tiny_space: Path) -> None:
         ):
             pass
         run_plans(driver, 1)
-    assert len(read(STUDIES / "tiny").trials) == 2
+    assert len(read_records(STUDIES / "tiny").trials) == 2
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,7 @@ import psutil
 import pytest
 from small_studies import edit, run_all
 
-from gmsearch.ledger import read
+from gmsearch.ledger import read_records
 from gmsearch.records import State
 
 MEASURED = {"seconds", "run"}
@@ -75,7 +75,7 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 def trials(study: str) -> list[dict[str, Any]]:
     """Return the trials of a study without measured times, ordered by key."""
-    found = [trial.to_json() for trial in read(Path("studies") / study).trials.values()]
+    found = [trial.to_json() for trial in read_records(Path("studies") / study).trials.values()]
     kept = [{k: v for k, v in tree.items() if k not in MEASURED} for tree in found]
     return sorted(kept, key=lambda tree: str(tree["key"]))
 

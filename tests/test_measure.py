@@ -19,7 +19,7 @@ from gmsearch.driver.preflight import inspect_run
 from gmsearch.engines import serial
 from gmsearch.errors import InputError, StudyError
 from gmsearch.experiment import Bands, RemeasurePlan
-from gmsearch.ledger import STUDIES, Records, read
+from gmsearch.ledger import STUDIES, Records, read_records
 from gmsearch.spacefile import load_space
 
 Study = Callable[..., Records]
@@ -37,7 +37,7 @@ def study(tiny_space: Path) -> Study:
         path = Path(f"{name}.yaml")
         path.write_text(f"study: {name}\n{text}", encoding="utf-8")
         run(path, log or Log())
-        return read(STUDIES / name)
+        return read_records(STUDIES / name)
 
     return make
 
@@ -60,7 +60,7 @@ def measure(name: str, *, split: str = "evaluation", **options: str | None) -> i
 
 def shown(name: str, bands: Bands | None = None) -> list[dict[str, float]]:
     """Return the metrics of the trials of a study, in the order of their keys."""
-    records = read(STUDIES / name)
+    records = read_records(STUDIES / name)
     bands = load_space(STUDIES / name / "space.yaml").bands if bands is None else bands
     return [dict(records.metrics(records.trials[key], bands)) for key in sorted(records.trials)]
 

@@ -28,8 +28,8 @@ from gmsearch.experiment import (
     plan_from,
     recipe_from,
 )
-from gmsearch.ledger import read as ledger_read
 from gmsearch.ledger import read_history
+from gmsearch.ledger import read_records as ledger_read
 from gmsearch.networks import candidate_from
 
 DATA = Spectral(classes=3, train_images=60, evaluation_images=30)

@@ -13,7 +13,7 @@ from gmsearch import runner
 from gmsearch.driver import Driver, open_study
 from gmsearch.driver.preflight import inspect_run
 from gmsearch.experiment import Plan, TrainingPlan, TrialPlan, TuningPlan
-from gmsearch.ledger import STUDIES, Records, read, spool
+from gmsearch.ledger import STUDIES, Records, read_records, spool
 from gmsearch.networks import candidate_from, cost
 from gmsearch.records import Failure, State
 from gmsearch.space import Space
@@ -36,7 +36,7 @@ def train(path: Path, most: int = 1000) -> tuple[Records, Log]:
         while len(log.plans) < most and (plan := driver.next()) is not None:
             list(runner.run(plan))
             driver.finish(plan)
-    return read(STUDIES / space.study), log
+    return read_records(STUDIES / space.study), log
 
 
 def finish_with(driver: Driver, plan: Plan, value: float | Failure) -> None:
@@ -61,7 +61,7 @@ def play(path: Path, score: Any) -> tuple[Records, list[Plan]]:
             value = score(plan) if isinstance(plan, TuningPlan) else 0.5
             finish_with(driver, plan, value)
         assert driver.finished
-    return read(STUDIES / space.study), plans
+    return read_records(STUDIES / space.study), plans
 
 
 def meaning(records: Records) -> dict[str, Any]:

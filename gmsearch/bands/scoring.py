@@ -105,7 +105,7 @@ def evaluate_batches(
         norms = Norms(model)
         if bands.bn == "reestimate":
             _estimate(model, norms, normal, training)
-        for images, labels in _parts(batches, device):
+        for images, labels in _equal_batches(batches, device):
             targets = labels.to(device)
             for name, version in normal.versions(images):
                 with norms.using(name):
@@ -135,7 +135,7 @@ def _room(images: Tensor, device: torch.device) -> int:
     return max(1, _CPU_BATCH // images[0].numel())
 
 
-def _parts(
+def _equal_batches(
     batches: Iterable[tuple[Tensor, Tensor]], device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Split batches into equal parts that fit in the cache of a CPU."""

@@ -42,7 +42,7 @@ def check(space: SpaceFile, *, data_root: DataRoot = None) -> None:
     context = inspect_run(loaded, space)
     worker_count(loaded.resources, None)
     require_possible(loaded, context, space)
-    arms, exact = _arms(loaded, context.task)
+    arms, exact = _trainable_arms(loaded, context.task)
     feasible = sum(not broken_constraints(loaded, arm, context.task) for arm in arms)
     costs = [static_cost(arm.candidate, context.task) for arm in arms]
     summary = _summary(loaded, context, costs, feasible=feasible, exact=exact)
@@ -59,7 +59,7 @@ def check(space: SpaceFile, *, data_root: DataRoot = None) -> None:
         errors.print(f"{space}: {remark}")
 
 
-def _arms(space: Space, task: Task) -> tuple[list[Arm], bool]:
+def _trainable_arms(space: Space, task: Task) -> tuple[list[Arm], bool]:
     """Return the arms a run may train, matched in cost, and whether the list is complete.
 
     A grid or an ablation lists its arms. A search may train any arm of its space: all are

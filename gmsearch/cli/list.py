@@ -12,7 +12,7 @@ def list_studies() -> None:
     from rich.text import Text
 
     from gmsearch.errors import InputError, StudyError
-    from gmsearch.ledger import STUDIES, read, studies
+    from gmsearch.ledger import STUDIES, read_records, studies
 
     table = Table(box=None, pad_edge=False)
     for name in ("study", "trials", "states", "last run"):
@@ -22,7 +22,7 @@ def list_studies() -> None:
         raise InputError(f"no studies in {STUDIES}; `gmsearch run SPACE` creates one")
     for folder in folders:
         try:
-            records = read(folder)
+            records = read_records(folder)
         except StudyError as error:
             table.add_row(folder.name, "?", Text(f"damaged: {error}"), "?")
             continue

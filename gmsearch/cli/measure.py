@@ -174,8 +174,8 @@ def _bands(
 
     changed: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     if radii is not None or ranges is not None:
-        changed["radii"] = tuple(_number("--radii", part) for part in _parts(radii))
-        changed["ranges"] = tuple(_range("--ranges", part) for part in _parts(ranges))
+        changed["radii"] = tuple(_number("--radii", part) for part in _split_flag(radii))
+        changed["ranges"] = tuple(_parse_range("--ranges", part) for part in _split_flag(ranges))
     try:
         bands: Bands = dataclasses.replace(usual, **changed)
     except FieldError as error:
@@ -185,7 +185,7 @@ def _bands(
     return bands
 
 
-def _parts(text: str | None) -> list[str]:
+def _split_flag(text: str | None) -> list[str]:
     return [part for part in (text or "").split(",") if part]
 
 
@@ -196,7 +196,7 @@ def _number(flag: str, text: str) -> float:
         raise InputError(f"{flag}: expected numbers such as 6,12, got {text!r}") from None
 
 
-def _range(flag: str, text: str) -> tuple[float, float]:
+def _parse_range(flag: str, text: str) -> tuple[float, float]:
     try:
         low, high = map(float, text.split(":"))
     except ValueError:

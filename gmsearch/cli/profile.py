@@ -168,7 +168,7 @@ def _candidates(request: Request, console: Console) -> tuple[dict[str, Candidate
             space = load_space(Path(name))
             named |= _of_space(space, console)
             if request.resolution is None or request.classes is None:
-                sizes[_size(space)] = name
+                sizes[_network_size(space)] = name
         else:
             named[name] = TimmSpec(name=name)
     if len(sizes) > 1:
@@ -196,7 +196,7 @@ def _of_space(space: Space, console: Console) -> dict[str, Candidate]:
     return {space.label(assignment) or space.study: arm.candidate for assignment, arm in arms}
 
 
-def _size(space: Space) -> tuple[int, int]:
+def _network_size(space: Space) -> tuple[int, int]:
     from gmsearch.data import load
 
     data = load(space.data)
@@ -222,15 +222,15 @@ def _costs(
                 raise InputError(
                     f"{error.message} (expected a preset, a file *.yaml or a timm model)"
                 ) from None
-            network.error = _line(error)
+            network.error = _first_line(error)
         except Exception as error:  # noqa: BLE001 - a timm model may fail in any way
-            network.error = _line(error)
+            network.error = _first_line(error)
         else:
             models[name] = model
     return networks, models
 
 
-def _line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     """Return the first line of an error, with its type unless gmsearch raised it."""
     if isinstance(error, GmsearchError):
         return str(error).splitlines()[0]
@@ -277,7 +277,7 @@ def _time(
         network = networks[name]
         for condition, timing in timings.items():
             if isinstance(timing, Exception):
-                reason = f"{condition}: {_line(timing)}".removeprefix(": ")
+                reason = f"{condition}: {_first_line(timing)}".removeprefix(": ")
                 network.error = "; ".join(filter(None, (network.error, reason)))
             else:
                 network.timings[condition] = timing

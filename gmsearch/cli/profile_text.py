@@ -233,7 +233,7 @@ def write_csv(profile: Profile, path: Path) -> None:
         for network in profile.networks
     ]
     metrics = dict.fromkeys(name for network in profile.networks for name in network.values())
-    with _open(path) as file:
+    with _create(path) as file:
         writer = csv.DictWriter(
             file, ["network", *metrics, "remarks", "error"], lineterminator="\n"
         )
@@ -260,12 +260,12 @@ def write_json(profile: Profile, path: Path) -> None:
         "environment": describe(),
         "networks": trees,
     }
-    with _open(path) as file:
+    with _create(path) as file:
         json.dump(whole, file, indent=1)
         file.write("\n")
 
 
-def _open(path: Path) -> Any:
+def _create(path: Path) -> Any:
     try:
         return path.open("w", encoding="utf-8", newline="")
     except OSError as error:

@@ -63,7 +63,7 @@ def _show_one(folder: Path, key: str) -> None:
 
     study = read_study(folder)
     records = study.records
-    trial = _find(records, key)
+    trial = _find_trial(records, key)
     tree = {**trial.to_json(), "metrics": dict(study.metrics(trial))}
     if records.measures.get(trial.key):
         tree["measures"] = [record.to_json() for record in records.measures[trial.key]]
@@ -71,7 +71,7 @@ def _show_one(folder: Path, key: str) -> None:
     Console().print(Pretty({**tree, "environment": run}, expand_all=True))
 
 
-def _find(records: Records, key: str) -> TrialRecord:
+def _find_trial(records: Records, key: str) -> TrialRecord:
     study = records.folder.name
     trials = {**records.trials, **records.tuning}
     matching = [trial for name, trial in trials.items() if name.startswith(key)]

@@ -23,7 +23,7 @@ from gmsearch.data import holdout
 from gmsearch.data.source import Source, Split, check_labels, file_digest
 from gmsearch.errors import DataError
 
-_ROWS = 512
+_CHUNK = 512
 _FILES = ("train_images", "train_labels", "evaluation_images", "evaluation_labels")
 
 
@@ -113,7 +113,7 @@ def _build(folder: Path, identity: str, source: Source, where: str) -> None:
                 f"{where}: training images have {train.shape[1]} pixels a side, evaluation images "
                 f"{evaluation.shape[1]}; set data.resolution to resize them"
             )
-        mean, std = _moments(train)
+        mean, std = _pixel_moments(train)
         if min(std) == 0:
             raise DataError(f"{where}: a channel is constant over all training images; add others")
         meta = {
@@ -158,11 +158,11 @@ def _reserve(path: Path) -> None:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
-def _moments(images: np.ndarray) -> tuple[list[float], list[float]]:
+def _pixel_moments(images: np.ndarray) -> tuple[list[float], list[float]]:
     """Return mean and standard deviation of the pixels per channel, in 0..1, from exact sums."""
     counts = np.zeros((3, 256), dtype=np.int64)
-    for start in range(0, len(images), _ROWS):
-        for channel, pixels in enumerate(np.moveaxis(images[start : start + _ROWS], 3, 0)):
+    for start in range(0, len(images), _CHUNK):
+        for channel, pixels in enumerate(np.moveaxis(images[start : start + _CHUNK], 3, 0)):
             counts[channel] += np.bincount(pixels.ravel(), minlength=256)
     values = np.arange(256)
     n = int(counts[0].sum())

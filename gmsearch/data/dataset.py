@@ -71,7 +71,7 @@ def load(spec: DataSpec) -> Dataset:
         FieldError: as `prepare`.
     """
     if isinstance(spec, StreamableImages) and spec.stream:
-        return _streamed(spec)
+        return _load_streams(spec)
     identity = prepare(spec)
     decoded = cache.open_decoded(identity)
     held = holdout.size(decoded.train_labels, spec.holdout)
@@ -91,7 +91,7 @@ def load(spec: DataSpec) -> Dataset:
     )
 
 
-def _streamed(spec: StreamableImages) -> Dataset:
+def _load_streams(spec: StreamableImages) -> Dataset:
     identity, listed, splits = stream.splits(spec)
     return Dataset(
         **splits,

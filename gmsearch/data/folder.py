@@ -25,7 +25,7 @@ from gmsearch.errors import DataError
 from gmsearch.experiment import FolderImages
 from gmsearch.plain import digest
 
-ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -198,7 +198,7 @@ def _in_folder(folder: Path) -> list[_Image]:
                 files = [e for e in entries if _is_image(e.name) and e.is_file()]
             if not files:
                 raise DataError(
-                    f"class folder {one} contains no images ({' '.join(ENDINGS)}); "
+                    f"class folder {one} contains no images ({' '.join(SUFFIXES)}); "
                     "add some or remove it"
                 )
             images += [_Image(one.name, f.name, f.path, f.stat().st_size) for f in files]
@@ -231,4 +231,4 @@ def _in_tar(path: Path) -> list[_Image]:
 
 
 def _is_image(name: str) -> bool:
-    return not name.startswith(".") and name.lower().endswith(ENDINGS)
+    return not name.startswith(".") and name.lower().endswith(SUFFIXES)

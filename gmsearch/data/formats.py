@@ -47,7 +47,7 @@ def _stored(module: str) -> Callable[[Any], Decodable]:
     """Return the opener of a module with the functions `identity` and `source`."""
 
     def stored(spec: DataSpec) -> Decodable:
-        loaded = _loaded(module)
+        loaded = _imported(module)
         return Decodable(
             identity=loaded.identity(spec), source=functools.partial(loaded.source, spec)
         )
@@ -55,17 +55,17 @@ def _stored(module: str) -> Callable[[Any], Decodable]:
     return stored
 
 
-def _streamed(module: str) -> Callable[[Any], Listed]:
+def _stream_opener(module: str) -> Callable[[Any], Listed]:
     """Return the function `listed` of a module."""
 
     def listed(spec: DataSpec) -> Listed:
-        images: Listed = _loaded(module).listed(spec)
+        images: Listed = _imported(module).listed(spec)
         return images
 
     return listed
 
 
-def _loaded(module: str) -> Any:
+def _imported(module: str) -> Any:
     """Import a format when it is used: some need pyarrow, timm or torchvision."""
     return importlib.import_module(f"gmsearch.data.{module}")
 
@@ -97,11 +97,11 @@ FORMATS: Table[Format] = _Formats(
     "name",
     {
         "spectral": Format(stored=_stored("spectral"), identity_of="parameters"),
-        "parquet": Format(stored=_stored("parquet"), streamed=_streamed("parquet")),
-        "folder": Format(stored=_stored("folder"), streamed=_streamed("folder")),
+        "parquet": Format(stored=_stored("parquet"), streamed=_stream_opener("parquet")),
+        "folder": Format(stored=_stored("folder"), streamed=_stream_opener("folder")),
         "cifar10": Format(stored=_stored("cifar")),
         "cifar100": Format(stored=_stored("cifar")),
-        "timm": Format(streamed=_streamed("timm_sets")),
+        "timm": Format(streamed=_stream_opener("timm_sets")),
     },
 )
 """Reader of every data set, by the `name` of its spec."""

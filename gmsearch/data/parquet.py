@@ -32,7 +32,7 @@ from gmsearch.errors import DataError
 from gmsearch.experiment import ParquetImages
 from gmsearch.plain import digest
 
-_ROWS = 512
+_CHUNK = 512
 
 
 def identity(spec: ParquetImages) -> str:
@@ -178,7 +178,7 @@ def _rows(paths: Sequence[Path]) -> Iterator[tuple[str, bytes]]:
     for path in paths:
         row = 0
         try:
-            for batch in _open(path).iter_batches(_ROWS, columns=["image.bytes"]):
+            for batch in _open(path).iter_batches(_CHUNK, columns=["image.bytes"]):
                 for data in batch.column("image").field("bytes").to_pylist():
                     name = f"{path} row {row}"
                     if data is None:

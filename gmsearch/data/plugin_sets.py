@@ -44,7 +44,7 @@ class _Paths:
 
     def __call__(self, index: int) -> Image.Image:
         path = self._paths[index]
-        return rgb(path, _read(path))
+        return rgb(path, _read_file(path))
 
 
 def stored(part: Part, file: PluginFile, spec: DataSpec) -> Decodable:
@@ -95,7 +95,7 @@ def listed(part: Part, file: PluginFile, spec: DataSpec) -> Listed:
     sizes = hashlib.sha256()
     for name, split in zip(_SPLITS, (train, evaluation), strict=True):
         for path in split.paths:
-            sizes.update(os.fsencode(f"{name}/{path} {_size(path)}\n"))
+            sizes.update(os.fsencode(f"{name}/{path} {_file_size(path)}\n"))
     return Listed(
         classes=_classes(tree, train.labels),
         train=Listing(labels=train.labels, image=_Paths(train.paths)),
@@ -161,10 +161,10 @@ def _classes(tree: Mapping[str, Any], labels: np.ndarray) -> tuple[str, ...]:
 
 
 def _chunks(paths: tuple[str, ...], resolution: int | None) -> Iterator[np.ndarray]:
-    yield from decoded(((path, _read(path)) for path in paths), resolution)
+    yield from decoded(((path, _read_file(path)) for path in paths), resolution)
 
 
-def _read(path: str) -> bytes:
+def _read_file(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
@@ -173,7 +173,7 @@ def _read(path: str) -> bytes:
         ) from error
 
 
-def _size(path: str) -> int:
+def _file_size(path: str) -> int:
     try:
         return Path(path).stat().st_size
     except OSError as error:

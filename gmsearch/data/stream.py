@@ -52,11 +52,11 @@ class ImageStream:
             return rows
         order = rng.permutation(len(sizes))
         part = np.empty(len(sizes), dtype=np.int64)
-        part[order] = _parts(sizes[order], together)
+        part[order] = _consecutive_groups(sizes[order], together)
         return rows[np.argsort(part[block[rows]], kind="stable")]
 
 
-def _parts(sizes: np.ndarray, limit: int) -> list[int]:
+def _consecutive_groups(sizes: np.ndarray, limit: int) -> list[int]:
     """Return group numbers of consecutive sizes; a group is within the limit or has one item."""
     numbers, number, total = [], 0, 0
     for size in sizes.tolist():
@@ -76,7 +76,7 @@ def splits(spec: StreamableImages) -> tuple[str, Listed, dict[str, ImageStream]]
     """
     listed = open_streamed(spec)
     check_labels(listed, spec.place)
-    identity = _identity(spec, listed)
+    identity = _stream_identity(spec, listed)
     positions = holdout.positions(listed.train.labels, identity)
     held = positions < holdout.size(listed.train.labels, spec.holdout)
     rows = {
@@ -95,7 +95,7 @@ def splits(spec: StreamableImages) -> tuple[str, Listed, dict[str, ImageStream]]
     return identity, listed, images
 
 
-def _identity(spec: StreamableImages, listed: Listed) -> str:
+def _stream_identity(spec: StreamableImages, listed: Listed) -> str:
     """Return the digest of all options that change pixels, and of names and sizes of files."""
     options = {key: value for key, value in plain(spec).items() if key not in _NOT_PIXELS}
     source = FORMATS[spec.name].source

@@ -111,11 +111,11 @@ def _files(root: Path, dataset: Any) -> list[str]:
     """Return names and sizes of a folder's images, or else of all files below the root."""
     samples = getattr(getattr(dataset, "reader", None), "samples", None)
     if isinstance(samples, list):
-        return [_line(root, Path(path)) for path, _ in samples]
-    return sorted(_line(root, path) for path in _below(root))
+        return [_size_line(root, Path(path)) for path, _ in samples]
+    return sorted(_size_line(root, path) for path in _files_below(root))
 
 
-def _below(root: Path) -> Iterator[Path]:
+def _files_below(root: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(root):
         folders[:] = [name for name in folders if not name.startswith(".")]
         for name in files:
@@ -123,7 +123,7 @@ def _below(root: Path) -> Iterator[Path]:
                 yield Path(folder) / name
 
 
-def _line(root: Path, path: Path) -> str:
+def _size_line(root: Path, path: Path) -> str:
     return f"{os.path.relpath(path, root)} {path.stat().st_size}"
 
 

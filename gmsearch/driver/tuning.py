@@ -21,7 +21,7 @@ from gmsearch.plain import plain
 from gmsearch.records import TriedPart, TunedRecord
 from gmsearch.space import Tune
 
-Values = Mapping[str, int | float]
+TrainingValues = Mapping[str, int | float]
 
 STUDY = "study"
 """Name of the choice that all arms share; that of a single arm is named by its digest."""
@@ -31,7 +31,7 @@ STUDY = "study"
 class TuningRun:
     """One combination of values of one arm."""
 
-    values: Values
+    values: TrainingValues
     arm: Arm
     key: str
 
@@ -98,7 +98,7 @@ class Tuning:
     def _decided(self, tune: Tune, of: str, arms: list[Arm]) -> TunedRecord:
         tried = [_Tried(values, self._scores(tune, arms, values)) for values in tune.grid()]
         own = {name: getattr(arms[0].recipe, name) for name in tune.values}
-        best = min(tried, key=lambda one: _rank(one, tried, tune, own))
+        best = min(tried, key=lambda one: _choice_rank(one, tried, tune, own))
         chosen = best.values if any(score is not None for score in best.scores) else None
         return TunedRecord(
             arm=of,
@@ -112,7 +112,7 @@ class Tuning:
             edges={} if chosen is None else tune.edges(chosen),
         )
 
-    def _scores(self, tune: Tune, arms: list[Arm], values: Values) -> list[float | None]:
+    def _scores(self, tune: Tune, arms: list[Arm], values: TrainingValues) -> list[float | None]:
         """Return the score of each arm with the values; None for arms that failed."""
         scores_of_arms: list[float | None] = []
         for arm in arms:
@@ -125,7 +125,7 @@ class Tuning:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Tried:
-    values: Values
+    values: TrainingValues
     scores: list[float | None]
 
     @property
@@ -138,7 +138,7 @@ class _Tried:
         return statistics.fmean(scores) if scores else None
 
 
-def _rank(
+def _choice_rank(
     one: _Tried, tried: list[_Tried], tune: Tune, own: Mapping[str, Any]
 ) -> tuple[float, float, float, int]:
     """Return a sort key: fewest failed arms, best mean, nearest to the recipe's value first."""
@@ -151,7 +151,7 @@ def _rank(
     return one.failed, worse, distance, tried.index(one)
 
 
-def _with_values(arm: Arm, values: Values) -> Arm:
+def _with_values(arm: Arm, values: TrainingValues) -> Arm:
     return dataclasses.replace(arm, recipe=dataclasses.replace(arm.recipe, **values))  # type: ignore[arg-type]
 
 

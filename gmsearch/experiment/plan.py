@@ -257,8 +257,8 @@ class RemeasurePlan(Plan):
         )
 
 
-_KINDS: tuple[type[Plan], ...] = (TrialPlan, TuningPlan, TimingPlan, RemeasurePlan)
-PLANS: Mapping[str, type[Plan]] = {plan.kind: plan for plan in _KINDS}
+_PLANS: tuple[type[Plan], ...] = (TrialPlan, TuningPlan, TimingPlan, RemeasurePlan)
+PLANS: Mapping[str, type[Plan]] = {plan.kind: plan for plan in _PLANS}
 """Class of each kind of plan."""
 
 

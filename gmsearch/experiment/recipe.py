@@ -137,7 +137,7 @@ class Recipe:
         return "float32" if device.startswith("cpu") else "bfloat16"
 
 
-_ROWS: dict[str, dict[str, Any]] = {
+_RECIPES: dict[str, dict[str, Any]] = {
     # The official command of GmNet on ImageNet-1k (8 GPUs of 256 images), which is StarNet-S1's.
     "gmnet_imagenet": {
         "epochs": 300,
@@ -159,7 +159,7 @@ _ROWS: dict[str, dict[str, Any]] = {
         "dtype": "float32",
     },
 }
-RECIPES: Table[dict[str, Any]] = Table("recipe", _ROWS)
+RECIPES: Table[dict[str, Any]] = Table("recipe", _RECIPES)
 """Recipes by name; in a space file `train: {recipe: NAME, …}`."""
 
 

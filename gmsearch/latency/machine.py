@@ -38,7 +38,7 @@ class Machine:
         self._read: dict[str, Range] = {}
         self._throttles: set[str] = set()
         self._foreign_shares: list[float] = []
-        self._handle = _handle(device)
+        self._handle = _nvml_handle(device)
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
@@ -120,7 +120,7 @@ def device_name(device: torch.device) -> str:
     return cpu_name()
 
 
-def _handle(device: torch.device) -> Any:
+def _nvml_handle(device: torch.device) -> Any:
     """Return NVML's handle of a CUDA device; None if there is none."""
     if device.type != "cuda":
         return None

@@ -20,7 +20,7 @@ from gmsearch.ledger.files import (
     write_atomic,
     write_history,
 )
-from gmsearch.ledger.reader import STUDIES, Records, newest, read, studies
+from gmsearch.ledger.reader import STUDIES, Records, newest, read_records, studies
 from gmsearch.ledger.study import Study, read_study
 from gmsearch.ledger.writer import Ledger
 
@@ -31,8 +31,8 @@ __all__ = [
     "Study",
     "check_name",
     "newest",
-    "read",
     "read_history",
+    "read_records",
     "read_study",
     "spool",
     "studies",

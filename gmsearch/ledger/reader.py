@@ -91,7 +91,7 @@ class Records:
 
     def knows(self, record: Record) -> bool:
         """Whether this very record, with this attempt and ending, was added before."""
-        return isinstance(record, WorkRecord) and _identity(record) in self._known
+        return isinstance(record, WorkRecord) and _attempt_identity(record) in self._known
 
     def metrics(self, trial: TrialRecord, bands: Bands) -> Mapping[str, float]:
         """Return all metrics of a trial, including those measured later.
@@ -129,12 +129,12 @@ class Records:
             if keep is not None:
                 keep(self, record)
             if isinstance(record, WorkRecord):
-                self._known.add(_identity(record))
+                self._known.add(_attempt_identity(record))
 
 
 def _add_trial(trials: dict[str, TrialRecord], record: TrialRecord) -> None:
     earlier = trials.get(record.key)
-    if earlier is None or _rank(record) > _rank(earlier):
+    if earlier is None or _attempt_rank(record) > _attempt_rank(earlier):
         trials[record.key] = record
 
 
@@ -153,11 +153,11 @@ _KEEPERS: Mapping[type[Record], Callable[[Records, Any], object]] = {
 """Function that keeps the records of each kind."""
 
 
-def _identity(record: WorkRecord) -> Identity:
+def _attempt_identity(record: WorkRecord) -> Identity:
     return record.kind, record.key, record.request, int(record.attempt), not record.final
 
 
-def _rank(record: TrialRecord) -> tuple[bool, int]:
+def _attempt_rank(record: TrialRecord) -> tuple[bool, int]:
     return record.final, record.attempt
 
 
@@ -210,7 +210,7 @@ def read_spool(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
     return spooled
 
 
-def read(folder: Path) -> Records:
+def read_records(folder: Path) -> Records:
     """Return the records of the study in `folder`, the spool included, without locking it.
 
     Raises:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gmsearch.ledger.files import read_history
-from gmsearch.ledger.reader import Records, read
+from gmsearch.ledger.reader import Records, read_records
 from gmsearch.records import TrialRecord
 from gmsearch.space import Space
 
@@ -46,5 +46,5 @@ def read_study(folder: Path) -> Study:
     # Deferred, since pydantic and ruamel are not needed by the workers that write records.
     from gmsearch.spacefile import load_space
 
-    records = read(folder)
+    records = read_records(folder)
     return Study(folder, load_space(records.space_path, data_root=folder), records)

@@ -47,7 +47,7 @@ _NAMES = {
 }
 
 
-def _parts(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+def _metadata(hint: Any) -> tuple[Any, tuple[Any, ...]]:
     """Return a hint without its metadata, and the metadata."""
     if typing.get_origin(hint) is Annotated:
         inner, *metadata = typing.get_args(hint)
@@ -57,7 +57,7 @@ def _parts(hint: Any) -> tuple[Any, tuple[Any, ...]]:
 
 def admits(hint: Any) -> Admits | None:
     """Return the test of a type hint; None for a type that is not plain."""
-    inner, metadata = _parts(hint)
+    inner, metadata = _metadata(hint)
     test = _admits_bare(inner)
     if test is not None:
         for item in metadata:
@@ -150,7 +150,7 @@ def _admits_all(test: Admits, value: Any) -> bool:
 
 def _words(hint: Any) -> Iterator[str]:
     """Yield what a hint requires, one text per alternative."""
-    inner, metadata = _parts(hint)
+    inner, metadata = _metadata(hint)
     origin, arguments = typing.get_origin(inner), typing.get_args(inner)
     limits = [item for item in metadata if isinstance(item, Limit)]
     if texts := [item.words for item in metadata if isinstance(item, Text)]:

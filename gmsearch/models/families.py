@@ -44,7 +44,7 @@ class NetworkRow:
     """How timm builds its presets; None without presets."""
 
 
-def _own(timm: TimmRow) -> NetworkRow:
+def _built_in(timm: TimmRow) -> NetworkRow:
     def build(candidate: Any, num_classes: int, in_chans: int, seed: int) -> nn.Module:
         return timm.module(candidate, seed=seed, num_classes=num_classes, in_chans=in_chans)
 
@@ -54,8 +54,10 @@ def _own(timm: TimmRow) -> NetworkRow:
 NETWORKS = Table(
     "family",
     {
-        "gmnet": _own(TimmRow(module=GmNet, first_conv="stem.0.conv", classifier="head", maps=4)),
-        "resnet18": _own(
+        "gmnet": _built_in(
+            TimmRow(module=GmNet, first_conv="stem.0.conv", classifier="head", maps=4)
+        ),
+        "resnet18": _built_in(
             TimmRow(
                 module=ResNet18,
                 first_conv="conv1",
@@ -64,7 +66,7 @@ NETWORKS = Table(
                 flatten_sequential=False,
             )
         ),
-        "mobilenetv2": _own(
+        "mobilenetv2": _built_in(
             TimmRow(module=MobileNetV2, first_conv="conv_stem", classifier="classifier", maps=5)
         ),
         "timm": NetworkRow(build=timm_model),

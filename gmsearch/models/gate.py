@@ -229,7 +229,7 @@ _FACTOR_OF: dict[str, Callable[[OrderedDict[str, nn.Module]], nn.Module]] = {
 }
 
 
-def activation_module(name: str) -> nn.Module:
+def build_activation(name: str) -> nn.Module:
     """Return an activation, ours or a plugin's."""
     module: nn.Module = (ACTIVATIONS[name].build or MODULES[name])()
     return module
@@ -280,7 +280,7 @@ def first_factor(product: str, gate: Gate, site: Site, *, unit_variance: Init | 
     if unit_variance is not None:
         scale = Scale(gain(product, gate.activation, site, unit_variance))
     kind = Plain if product == "none" else Gated
-    return kind(activation_module(gate.activation), scale)
+    return kind(build_activation(gate.activation), scale)
 
 
 def second_factor(product: str, site: Site) -> nn.Module:
@@ -313,7 +313,7 @@ def _moments(name: str, _source: str | None) -> tuple[float, float, float, float
     z = torch.linspace(-12, 12, 240_001, dtype=torch.float64)
     density = torch.exp(-z.square() / 2)
     density /= density.sum()
-    s = activation_module(name)(z)
+    s = build_activation(name)(z)
 
     def mean(values: Tensor) -> float:
         return float((values * density).sum())

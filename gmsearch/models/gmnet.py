@@ -56,11 +56,11 @@ class Block(nn.Module):
         width, hidden = candidate.widths[stage], candidate.hidden_width(stage)
         kernel_size = candidate.kernel_size[stage]
         self.dwconv = ConvBN(width, width, kernel_size, groups=width)
-        self.input, self.input2 = _place(candidate, stage, "input", width, width)
+        self.input, self.input2 = _place_modules(candidate, stage, "input", width, width)
         self.f1 = ConvBN(width, hidden, norm=False)
-        self.expand, self.f2 = _place(candidate, stage, "expand", hidden, width)
+        self.expand, self.f2 = _place_modules(candidate, stage, "expand", hidden, width)
         self.g = ConvBN(hidden, width)
-        self.output, self.output2 = _place(candidate, stage, "output", width, hidden)
+        self.output, self.output2 = _place_modules(candidate, stage, "output", width, hidden)
         self.dwconv2 = ConvBN(width, width, kernel_size, groups=width, norm=False)
         self.gamma = (
             None
@@ -84,7 +84,7 @@ class Block(nn.Module):
         return z
 
 
-def _place(
+def _place_modules(
     candidate: GmNetSpec, stage: int, place: str, width: int, source_width: int
 ) -> tuple[nn.Module, nn.Module]:
     """Return first and second factor of a place; an ungated `expand` keeps the activation."""

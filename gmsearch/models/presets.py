@@ -58,7 +58,7 @@ default_cfgs = generate_default_cfgs(
 )
 
 
-def _register(name: str) -> Callable[..., nn.Module]:
+def _register_preset(name: str) -> Callable[..., nn.Module]:
     """Register a preset with timm under its name, and return the function that builds it."""
 
     def create(pretrained: bool = False, **kwargs: Any) -> nn.Module:  # noqa: FBT001, FBT002 - timm's signature
@@ -70,7 +70,7 @@ def _register(name: str) -> Callable[..., nn.Module]:
     return function
 
 
-globals().update({name: _register(name) for name in PRESETS})
+globals().update({name: _register_preset(name) for name in PRESETS})
 
 
 def _preset(name: str, pretrained: bool, kwargs: dict[str, Any]) -> nn.Module:  # noqa: FBT001 - passed on

@@ -57,7 +57,7 @@ def candidate_from(tree: Mapping[str, Any]) -> Candidate:
     preset = tree.pop("preset", None)
     if preset is not None:
         tree = _with_preset(preset, tree)
-    candidate: Candidate = _built(FAMILIES[str(tree.pop("family", "gmnet"))].spec, tree)
+    candidate: Candidate = _build_nested(FAMILIES[str(tree.pop("family", "gmnet"))].spec, tree)
     return candidate
 
 
@@ -99,7 +99,7 @@ def adopted(cls: type[Any], family: str) -> type[Any]:
     )
 
 
-def _built(cls: type, tree: Mapping[str, Any]) -> Any:
+def _build_nested(cls: type, tree: Mapping[str, Any]) -> Any:
     """Return an instance of a dataclass, its fields that are dataclasses built from mappings."""
     values, errors = dict(tree), []
     for name, inner in _subtrees(cls).items():

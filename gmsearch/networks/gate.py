@@ -132,7 +132,7 @@ PRODUCTS = Table(
         "pool": ProductRow(text="average pooling of h", count=_pool, kernel=True),
     },
 )
-PLACEMENTS: Table[str] = Table(
+_PLACEMENT_TABLE: Table[str] = Table(
     "placement",
     {
         "input": "gmnet: after the first depthwise convolution",
@@ -148,7 +148,7 @@ PLACEMENTS: Table[str] = Table(
 
 Activation = Annotated[str, OneOf(ACTIVATIONS)]
 Product = Annotated[str, OneOf(PRODUCTS)]
-Placement = Annotated[str, OneOf(PLACEMENTS)]
+Placement = Annotated[str, OneOf(_PLACEMENT_TABLE)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

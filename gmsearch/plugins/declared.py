@@ -74,7 +74,7 @@ def read_declared(folder: Path) -> tuple[Plugin, ...]:
     path = folder / DECLARED
     try:
         tree = json.loads(path.read_bytes())
-        return tuple(_plugin(one, folder) for one in tree)
+        return tuple(_declared_plugin(one, folder) for one in tree)
     except FileNotFoundError:
         raise PluginError(f"{path} is missing; restore it from a backup") from None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -92,12 +92,12 @@ class Unexecuted:
         raise PluginError(self._message)
 
 
-def _plugin(tree: Mapping[str, Any], folder: Path) -> Plugin:
+def _declared_plugin(tree: Mapping[str, Any], folder: Path) -> Plugin:
     file = PluginFile(reference=str(tree["reference"]), sha256=str(tree["sha256"]))
     if Path(file.reference).name != file.reference:
         raise ValueError(f"{file.reference!r} is not a file name")
     kept = folder / KEPT
-    sources = {str(name): _below(kept, str(name)) for name in tree["files"]}
+    sources = {str(name): _path_below(kept, str(name)) for name in tree["files"]}
     return Plugin(
         file=file,
         path=kept / file.reference,
@@ -108,7 +108,7 @@ def _plugin(tree: Mapping[str, Any], folder: Path) -> Plugin:
     )
 
 
-def _below(folder: Path, name: str) -> Path:
+def _path_below(folder: Path, name: str) -> Path:
     path = folder / name
     if Path(name).is_absolute() or ".." in Path(name).parts:
         raise ValueError(f"{name!r} leaves the study folder")

@@ -25,7 +25,7 @@ from gmsearch.plugins.parts import Key, Part, Plugin
 from gmsearch.plugins.register import Loading, loading
 from gmsearch.plugins.tables import clear, enter
 
-MAX_BYTES = 2**20
+MAX_PLUGIN_BYTES = 2**20
 _PACKAGE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}\.py")
 _OURS = __name__.partition(".")[0]
@@ -76,7 +76,7 @@ def load(
     """
     paths = []
     for reference in references:
-        with _named(reference):
+        with _naming(reference):
             paths.append(resolve(reference, folder))
     if announce is not None:
         announce(paths)
@@ -84,7 +84,7 @@ def load(
     earlier: dict[Key, str] = {}
     for reference, path in zip(references, paths, strict=True):
         name = Path(reference).name
-        with _named(reference):
+        with _naming(reference):
             if name in {plugin.file.reference for plugin in plugins}:
                 raise PluginError(f"{reference}: there are two plugins called {name}; rename one")
             plugin = _loaded(name, path, earlier)
@@ -97,7 +97,7 @@ def load(
 
 
 @contextlib.contextmanager
-def _named(reference: str) -> Iterator[None]:
+def _naming(reference: str) -> Iterator[None]:
     """Add the name of the plugin to a PluginError."""
     try:
         yield
@@ -137,7 +137,7 @@ def _loaded(name: str, path: Path, earlier: Mapping[Key, str]) -> Plugin:
             f"{path}: registers nothing; expected a decorator of gmsearch.plugins, such as "
             "@activation"
         )
-    return _plugin(name, path, sources, version, state.parts)
+    return _loaded_plugin(name, path, sources, version, state.parts)
 
 
 def _unchanged(plugin: Plugin) -> bool:
@@ -147,7 +147,7 @@ def _unchanged(plugin: Plugin) -> bool:
         return False
 
 
-def _plugin(
+def _loaded_plugin(
     name: str,
     path: Path,
     sources: Mapping[str, Path],
@@ -193,8 +193,8 @@ def _source_of(obj: object) -> Path | None:
 def _execute(path: Path) -> dict[str, Path]:
     """Execute a file as a module; return it and the modules beside it that it imported."""
     content = path.read_bytes()
-    if len(content) > MAX_BYTES:
-        raise PluginError(f"is larger than {MAX_BYTES // 2**20} MiB")
+    if len(content) > MAX_PLUGIN_BYTES:
+        raise PluginError(f"is larger than {MAX_PLUGIN_BYTES // 2**20} MiB")
     digest = hashlib.sha256(content).hexdigest()
     module = types.ModuleType(f"gmsearch_plugin_{path.stem.replace('.', '_')}_{digest[:8]}")
     module.__file__ = str(path)

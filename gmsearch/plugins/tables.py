@@ -31,7 +31,7 @@ class _Kind(NamedTuple):
 
 def reserved(kind: Kind) -> Collection[str]:
     """Return the names of built-in rows, which no plugin may take."""
-    return _KINDS[kind].reserved()
+    return _PART_KINDS[kind].reserved()
 
 
 def enter(plugin: Plugin) -> None:
@@ -39,7 +39,7 @@ def enter(plugin: Plugin) -> None:
     for part in plugin.parts:
         _remove(part.key)
     for part in plugin.parts:
-        _KINDS[part.kind].enter(part, plugin.file)
+        _PART_KINDS[part.kind].enter(part, plugin.file)
         _ENTERED[part.key] = part, plugin.file
     forget_counts()
 
@@ -73,7 +73,7 @@ def metric_parts(files: Sequence[PluginFile]) -> dict[str, tuple[Part, PluginFil
 def _remove(key: Key) -> None:
     if key in _ENTERED:
         _, file = _ENTERED.pop(key)
-        _KINDS[key[0]].leave(key[1], file)
+        _PART_KINDS[key[0]].leave(key[1], file)
 
 
 def _enter_activation(part: Part, file: PluginFile) -> None:
@@ -234,23 +234,23 @@ def _stated(part: Part, cost: Mapping[str, int]) -> PartCost:
     return counted("other", **cost)
 
 
-def _own(table: Mapping[str, Any]) -> list[str]:
+def _built_in_names(table: Mapping[str, Any]) -> list[str]:
     return [name for name, row in table.items() if row.source is None]
 
 
-_KINDS: dict[Kind, _Kind] = {
+_PART_KINDS: dict[Kind, _Kind] = {
     "activation": _Kind(
-        reserved=lambda: _own(ACTIVATIONS),
+        reserved=lambda: _built_in_names(ACTIVATIONS),
         enter=_enter_activation,
         leave=lambda name, _: ACTIVATIONS.pop(name),
     ),
     "product": _Kind(
-        reserved=lambda: _own(PRODUCTS),
+        reserved=lambda: _built_in_names(PRODUCTS),
         enter=_enter_product,
         leave=lambda name, _: PRODUCTS.pop(name),
     ),
     "family": _Kind(
-        reserved=lambda: _own(FAMILIES),
+        reserved=lambda: _built_in_names(FAMILIES),
         enter=_enter_family,
         leave=lambda name, _: FAMILIES.pop(name),
     ),

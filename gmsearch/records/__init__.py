@@ -54,7 +54,7 @@ __all__ = [
 WorkRecord = TrialRecord | TimingRecord | MeasureRecord
 """Record that a worker leaves when a plan ends."""
 
-_KINDS: tuple[type[Record], ...] = (
+_RECORDS: tuple[type[Record], ...] = (
     StudyRecord,
     RunRecord,
     AskRecord,
@@ -65,7 +65,7 @@ _KINDS: tuple[type[Record], ...] = (
     TrialRecord,
     MeasureRecord,
 )
-RECORDS: Mapping[str, type[Record]] = {record.kind: record for record in _KINDS}
+RECORDS: Mapping[str, type[Record]] = {record.kind: record for record in _RECORDS}
 """Class of each kind of line."""
 
 

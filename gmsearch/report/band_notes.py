@@ -23,8 +23,8 @@ def band_notes(study: StudyFacts) -> list[str]:
     bands, later = study.space.bands, study.later_bands
     if not bands.metrics and not later:
         return []
-    size = _size(sorted(_radii((*bands.metrics, *later))), study.data.resolution)
-    options = [f"{name}: {value}" for name, value in _changed(bands.protocol).items()]
+    size = _image_size(sorted(_radii((*bands.metrics, *later))), study.data.resolution)
+    options = [f"{name}: {value}" for name, value in _other_options(bands.protocol).items()]
     changed = f" ({', '.join(options)})" if options else ""
     notes = [
         (
@@ -48,7 +48,7 @@ def _radii(names: Iterable[str]) -> set[float]:
     return {float(radius) for match in matches for radius in match.groups() if radius}
 
 
-def _size(radii: Iterable[float], side: int | None) -> str:
+def _image_size(radii: Iterable[float], side: int | None) -> str:
     if side is None:
         return " (the records do not hold the size of the images)"
     shares = ", ".join(f"r = {r:g} keeps {_percent(share_below(r, side))}" for r in radii)
@@ -60,7 +60,7 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f} %" if share >= 0.1 else f"{100 * share:.2g} %"
 
 
-def _changed(protocol: Mapping[str, str]) -> dict[str, str]:
+def _other_options(protocol: Mapping[str, str]) -> dict[str, str]:
     return {name: protocol[name] for name, value in _DEFAULTS.items() if protocol[name] != value}
 
 

@@ -146,7 +146,7 @@ def _timings(records: Iterable[TimingRecord]) -> ComparableTimings | None:
     alike = [record for record in done if _setup(record) == setup]
     by_candidate: dict[str, dict[str, Timed]] = {}
     for record in alike:
-        by_candidate.setdefault(record.digest, {}).update(_timed(record))
+        by_candidate.setdefault(record.digest, {}).update(_timed_values(record))
     return ComparableTimings(
         device=done[-1].device,
         protocol=_protocol(done[-1]),
@@ -155,7 +155,7 @@ def _timings(records: Iterable[TimingRecord]) -> ComparableTimings | None:
     )
 
 
-def _timed(record: TimingRecord) -> dict[str, Timed]:
+def _timed_values(record: TimingRecord) -> dict[str, Timed]:
     metrics = record.metrics or {}
     return {
         name: Timed(
@@ -212,12 +212,12 @@ def _endings(
         groups.setdefault((trial.state.value, trial.failure or ""), []).append(trial)
     endings = []
     for (state, failure), group in sorted(groups.items()):
-        reason = _reason(failure, [trial.error for trial in group])
+        reason = _failure_reason(failure, [trial.error for trial in group])
         endings.append(Ending(state=state, count=len(group), of="trials", reason=reason))
     last = {(record.key, record.request): record for record in records.timings}
     lost = [record for record in last.values() if record.failure is not None]
     if lost:
-        reason = _reason(lost[0].failure or "", [record.error for record in lost])
+        reason = _failure_reason(lost[0].failure or "", [record.error for record in lost])
         endings.append(Ending(state="FAILED", count=len(lost), of="timings", reason=reason))
     untuned = [tuned for tuned in records.tuned.values() if tuned.chosen is None]
     if untuned:
@@ -227,7 +227,7 @@ def _endings(
     broken: dict[str, set[str]] = {}
     for record in records.infeasible:
         if record.arm not in trained:
-            broken.setdefault(_broken(space, record.violations), set()).add(record.arm)
+            broken.setdefault(_broken_text(space, record.violations), set()).add(record.arm)
     endings += [
         Ending(
             state=State.INFEASIBLE.value,
@@ -243,7 +243,7 @@ def _endings(
     return tuple(endings)
 
 
-def _broken(space: Space, violations: Mapping[str, float]) -> str:
+def _broken_text(space: Space, violations: Mapping[str, float]) -> str:
     match = space.match
     unmatched = f"match.{match.metric}" if match is not None else ""
     bounds = ", ".join(name for name in sorted(violations) if name != unmatched)
@@ -253,7 +253,7 @@ def _broken(space: Space, violations: Mapping[str, float]) -> str:
     return "; ".join(reasons)
 
 
-def _reason(failure: str, errors: Iterable[str | None]) -> str:
+def _failure_reason(failure: str, errors: Iterable[str | None]) -> str:
     """Return the class of a failure and the last line of the first error, which names it."""
     lines = [line for error in errors for line in (error or "").strip().splitlines()[-1:]]
     return ": ".join(filter(None, [failure, *map(_printable, lines[:1])]))

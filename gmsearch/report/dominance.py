@@ -16,7 +16,7 @@ from gmsearch.stats import Summary, summarise
 DRAWS = 1000
 """Bootstrap draws behind the probability of being on the front."""
 
-_CHUNK = 100
+_DRAWS_AT_ONCE = 100
 _NORMAL_95 = 1.959963984540054
 
 
@@ -214,8 +214,8 @@ def _probabilities(axes: Sequence[Axis], arms: Sequence[ArmFacts]) -> list[float
     values *= np.array([axis.metric.sign for axis in axes])
 
     def draws() -> Iterator[pareto.Floats]:
-        for _ in range(DRAWS // _CHUNK):
-            means = pareto.resampled_means(values, _CHUNK, generator)
+        for _ in range(DRAWS // _DRAWS_AT_ONCE):
+            means = pareto.resampled_means(values, _DRAWS_AT_ONCE, generator)
             yield from means + noise * generator.standard_normal(means.shape)
 
     shares = pareto.front_probability(draws())

@@ -163,7 +163,7 @@ class StudyFacts:
         """The band metrics beyond the space's own, added by `gmsearch measure`."""
         names = {name for arm in self.arms for metrics in arm.trials.values() for name in metrics}
         beyond = names - set(self.space.bands.metrics)
-        return tuple(sorted(filter(is_band, beyond), key=_place))
+        return tuple(sorted(filter(is_band, beyond), key=_band_order))
 
     def metric(self, name: str) -> ShownMetric:
         """Return how a metric is shown in this study."""
@@ -177,7 +177,7 @@ class StudyFacts:
         return HOLDOUT + name if self.space.search.selects and is_trained(name) else name
 
 
-def _place(name: str) -> tuple[str, list[float], bool, str]:
+def _band_order(name: str) -> tuple[str, list[float], bool, str]:
     """Return a sort key of bands: by protocol, then by radius, low before high."""
     bare, _, protocol = name.partition("[")
     side, _, radii = bare.partition("@")

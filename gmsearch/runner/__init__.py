@@ -27,7 +27,7 @@ from gmsearch.runner.timing import run_timing
 from gmsearch.runner.trial import run_trial, run_tuning
 
 _ERROR_CHARACTERS = 2000  # the whole ledger is read at every start
-_WORK: Mapping[type[Plan], Callable[[Any, str], Run]] = {
+_RUNNERS: Mapping[type[Plan], Callable[[Any, str], Run]] = {
     TrialPlan: run_trial,
     TuningPlan: run_tuning,
     TimingPlan: run_timing,
@@ -54,7 +54,7 @@ def run(plan: Plan) -> Run:
     name: str | None = None
     try:
         name = device_name(plan.device)
-        record = yield from _WORK[type(plan)](plan, name)
+        record = yield from _RUNNERS[type(plan)](plan, name)
     except Exception as error:  # noqa: BLE001 - the one place that catches: a failure is a record
         record = plan.failed(_classify(error), _describe(error))
     seconds = record.seconds + time.perf_counter() - start

@@ -40,7 +40,7 @@ class Change:
 
     def __str__(self) -> str:
         """Return the change, and the remedy where it is refused."""
-        text = f"{self.path}: {_shown(self.old)} -> {_shown(self.new)}"
+        text = f"{self.path}: {_plain_text(self.old)} -> {_plain_text(self.new)}"
         return text if self.allowed else f"{text}: give the changed space another `study` name"
 
 
@@ -59,5 +59,5 @@ def _allowed(path: str, old: Any, new: Any) -> bool:
     return any(path == name or path.startswith(f"{name}.") for name in _ALLOWED)
 
 
-def _shown(value: Any) -> str:
+def _plain_text(value: Any) -> str:
     return "absent" if value is None else spelled(value)

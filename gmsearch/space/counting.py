@@ -67,7 +67,7 @@ def count_assignments(order: Sequence[Parameter], forbid: Sequence[Assignment]) 
         path = parameter.path
         following: dict[_State, int] = {}
         for state, ways in states.items():
-            for value, multiplicity in _classes(parameter, dict(state.taken), named[path]):
+            for value, multiplicity in _value_classes(parameter, dict(state.taken), named[path]):
                 alive = {i for i in state.alive if forbid[i].get(path, value) == value}
                 if any(closes[i] == index for i in alive):
                     continue
@@ -103,7 +103,7 @@ def _named_values(
     return named
 
 
-def _classes(
+def _value_classes(
     parameter: Parameter, taken: Mapping[str, object], named: Collection[Value]
 ) -> list[tuple[object, int | None]]:
     """Return one value per class, with the size of the class; None for a continuum."""

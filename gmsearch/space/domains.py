@@ -224,7 +224,7 @@ def draw(order: Sequence[Parameter], suggest: Callable[[Parameter], Value]) -> d
     return taken
 
 
-def resolve(tree: Tree, taken: Assignment, parameters: Mapping[str, Parameter]) -> Tree:
+def fill_slots(tree: Tree, taken: Assignment, parameters: Mapping[str, Parameter]) -> Tree:
     """Return the tree with every slot replaced by what its parameter takes.
 
     Raises:
@@ -236,12 +236,12 @@ def resolve(tree: Tree, taken: Assignment, parameters: Mapping[str, Parameter]) 
             value = taken[tree.path]
             if not isinstance(parameter.domain, Choice) or parameter.domain.trees is None:
                 return value
-            return resolve(parameter.domain.tree(value), taken, parameters)
+            return fill_slots(parameter.domain.tree(value), taken, parameters)
         if not parameter.when:
             raise FieldError(tree.path, "has no value")
         return parameter.else_
     if isinstance(tree, Mapping):
-        return {key: resolve(child, taken, parameters) for key, child in tree.items()}
+        return {key: fill_slots(child, taken, parameters) for key, child in tree.items()}
     if isinstance(tree, tuple):
-        return tuple(resolve(child, taken, parameters) for child in tree)
+        return tuple(fill_slots(child, taken, parameters) for child in tree)
     return tree

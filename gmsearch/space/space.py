@@ -22,7 +22,7 @@ from gmsearch.networks import candidate_from
 from gmsearch.plain import Assignment, Value, canonical_json, digest, frozen, plain
 from gmsearch.space.changes import Change, changes
 from gmsearch.space.counting import count_assignments, enumerate_assignments
-from gmsearch.space.domains import Choice, Domain, Int, Parameter, Slot, Tree, draw, resolve
+from gmsearch.space.domains import Choice, Domain, Int, Parameter, Slot, Tree, draw, fill_slots
 from gmsearch.space.sampling import ArmDrawer
 from gmsearch.space.settings import Match, Resources, Search, Tune
 from gmsearch.wording import compact, near
@@ -124,8 +124,8 @@ class Space:
                 path is one of `parameters` or of the file.
         """
         by_path = {parameter.path: parameter for parameter in self.parameters}
-        model: Any = resolve(self.model, assignment, by_path)
-        train: Any = resolve(self.train, assignment, by_path)
+        model: Any = fill_slots(self.model, assignment, by_path)
+        train: Any = fill_slots(self.train, assignment, by_path)
         candidate = candidate_from(model)
         try:
             recipe = recipe_from(train)

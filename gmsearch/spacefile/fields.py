@@ -221,25 +221,25 @@ def _names(leaf: LeafType) -> Iterator[str]:
     """Yield the words that a type lists."""
     for table in _tables(leaf):
         yield from table
-    for part in _parts(leaf):
+    for part in _hint_parts(leaf):
         if _origin(_bare(part)) is Literal:
             yield from map(str, typing.get_args(_bare(part)))
 
 
 def _tables(leaf: LeafType) -> Iterator[Mapping[str, Any]]:
     """Yield the tables whose rows a type names."""
-    for part in _parts(leaf):
+    for part in _hint_parts(leaf):
         if _origin(part) is Annotated:
             yield from (item.table for item in part.__metadata__ if isinstance(item, OneOf))
 
 
-def _parts(leaf: LeafType) -> Iterator[LeafType]:
+def _hint_parts(leaf: LeafType) -> Iterator[LeafType]:
     """Yield a type and all that it is made of: members of unions, items of lists."""
     yield leaf
     bare = _bare(leaf)
     if _origin(bare) in _UNIONS or _origin(bare) is tuple:
         for part in typing.get_args(bare):
-            yield from _parts(part)
+            yield from _hint_parts(part)
 
 
 def leaf_schema(leaf: LeafType) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from gmsearch.errors import FieldError
 from gmsearch.experiment import DataSpec, recipe_from, require_applicable
 from gmsearch.networks import candidate_from
 from gmsearch.plain import Assignment
-from gmsearch.space.domains import Choice, Parameter, Tree, resolve
+from gmsearch.space.domains import Choice, Parameter, Tree, fill_slots
 from gmsearch.space.space import Space
 from gmsearch.spacefile.fields import ROWS
 from gmsearch.spacefile.mistakes import Position
@@ -83,7 +83,7 @@ class FitChecker:
     def _new_misfits(self, assignment: Assignment) -> Iterator[_Misfit]:
         """Yield the misfits of model and recipe, unless the same values were checked before."""
         for section in self._sections:
-            resolved = resolve(section[0], assignment, self._by_path)
+            resolved = fill_slots(section[0], assignment, self._by_path)
             known = repr((section[1].path, resolved))
             if known not in self._seen:
                 self._seen.add(known)
@@ -91,7 +91,7 @@ class FitChecker:
 
     def _misfits(self, assignment: Assignment, section: _Section) -> Iterator[_Misfit]:
         tree, node, build = section
-        resolved: Any = resolve(tree, assignment, self._by_path)
+        resolved: Any = fill_slots(tree, assignment, self._by_path)
         for error in _errors(build, resolved):
             yield self._located(error, node, assignment)
 

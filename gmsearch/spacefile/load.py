@@ -27,7 +27,7 @@ from gmsearch.spacefile.rules import (
     check_method,
     check_tune_options,
 )
-from gmsearch.spacefile.schema import REQUIRED, SECTIONS
+from gmsearch.spacefile.schema import KEY_TEXTS, REQUIRED
 from gmsearch.spacefile.sections.bands import read_bands
 from gmsearch.spacefile.sections.data import read_data
 from gmsearch.spacefile.sections.match import check_match, read_match
@@ -38,10 +38,10 @@ from gmsearch.spacefile.sections.study import Name, read_name
 from gmsearch.spacefile.sections.tune import check_tune, read_tune
 from gmsearch.spacefile.tree import TreeReader
 from gmsearch.spacefile.values import read_section
-from gmsearch.spacefile.yaml import Node, parse
+from gmsearch.spacefile.yaml import Node, parse_yaml
 from gmsearch.wording import closest, near
 
-MAX_BYTES = 256 * 1024
+MAX_FILE_BYTES = 256 * 1024
 
 
 def load_space(
@@ -71,16 +71,16 @@ def load_space(
     """
     mistakes = Mistakes(str(path))
     loader = PluginLoader(file=path, execute=execute, announce=announce)
-    text = _decoded(_read(path), mistakes)
-    space = assemble(parse(text, mistakes), text, data_root, loader)
+    text = _decode_text(_read_bytes(path), mistakes)
+    space = assemble(parse_yaml(text, mistakes), text, data_root, loader)
     mistakes.raise_any()
     return space
 
 
-def _read(path: Path) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+            content = file.read(MAX_FILE_BYTES + 1)
     except FileNotFoundError:
         neighbours = ", ".join(sorted(p.name for p in path.parent.glob("*.yaml"))[:8])
         hint = f"; {path.parent} has {neighbours}" if neighbours else ""
@@ -90,14 +90,15 @@ def _read(path: Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise InputError(f"{path}: cannot be read ({reason}); give a readable file") from None
-    if len(content) > MAX_BYTES:
+    if len(content) > MAX_FILE_BYTES:
         raise InputError(
-            f"{path}: is larger than {MAX_BYTES // 1024} KiB; a space file has a few hundred lines"
+            f"{path}: is larger than {MAX_FILE_BYTES // 1024} KiB; "
+            "a space file has a few hundred lines"
         )
     return content
 
 
-def _decoded(content: bytes, mistakes: Mistakes) -> str:
+def _decode_text(content: bytes, mistakes: Mistakes) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -186,10 +187,10 @@ def _check_keys(root: Node) -> None:
     """Report the sections that are unknown or missing; `study` is checked when it is read."""
     owners, meant = _owners(), set()
     for key, position in root.keys.items():
-        if key not in SECTIONS:
+        if key not in KEY_TEXTS:
             owner = owners.get(key)
-            meant.add(closest(key, SECTIONS))
-            remedy = f"it belongs to `{owner}`" if owner else near(key, SECTIONS)
+            meant.add(closest(key, KEY_TEXTS))
+            remedy = f"it belongs to `{owner}`" if owner else near(key, KEY_TEXTS)
             root.wrong(f"unknown key {key!r}; {remedy}", position)
     for key in REQUIRED:
         if key not in {*root.mapping, *meant, "study"}:

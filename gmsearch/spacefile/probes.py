@@ -13,7 +13,7 @@ from gmsearch.experiment import Recipe, recipe_from
 from gmsearch.networks import Candidate, candidate_from
 from gmsearch.plain import Assignment, Value
 from gmsearch.space.counting import count_assignments
-from gmsearch.space.domains import Domain, Float, Parameter, Tree, first_value, resolve
+from gmsearch.space.domains import Domain, Float, Parameter, Tree, fill_slots, first_value
 from gmsearch.space.sampling import draw_value
 from gmsearch.space.space import Space
 from gmsearch.spacefile.tree import BROKEN
@@ -22,7 +22,7 @@ EXHAUSTIVE = 2000
 """Largest number of assignments that are all checked; of a larger space, the random ones."""
 _VALUES = 50
 """Values checked of each parameter of a large space."""
-_WORK = 300_000
+_MAX_DRAWN = 300_000
 """Largest number of values drawn, so that a file of thousands of parameters is checked in time."""
 
 
@@ -36,7 +36,7 @@ def sample(space: Space) -> Iterator[Assignment]:
     if total is not None and total <= EXHAUSTIVE:
         assignments = space.assignments()
     else:
-        limit = _WORK // len(space.order)
+        limit = _MAX_DRAWN // len(space.order)
         assignments = itertools.islice(itertools.chain(_each_value(space), _random(space)), limit)
     yield from (a for a in assignments if not space.forbidden(a))
     if space.baseline is not None:
@@ -64,7 +64,7 @@ def _resolved(space: Space, section: Tree) -> Iterator[Any]:
     by_path = {parameter.path: parameter for parameter in space.parameters}
     seen = set()
     for assignment in sample(space):
-        tree = resolve(section, assignment, by_path)
+        tree = fill_slots(section, assignment, by_path)
         if repr(tree) not in seen:
             seen.add(repr(tree))
             yield tree

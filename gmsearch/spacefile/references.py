@@ -51,7 +51,7 @@ def _conditions(draft: Draft, drafts: Drafts) -> tuple[When, ...]:
     if not node.mapping:
         node.wrong(f"expected {{PATH: VALUE}}, got {shown(node.plain())}")
     conditions = []
-    for name, child in _named(node, drafts):
+    for name, child in _named_parameters(node, drafts):
         domain = drafts[name].domain
         options = () if domain is None else _alternatives(domain, child)
         if domain is not None and not options:
@@ -74,7 +74,7 @@ def use_broken_parameters(drafts: Drafts, forbid: Node | None) -> bool:
     return any(path in named and draft.domain is None for path, draft in drafts.items())
 
 
-def _named(node: Node, drafts: Drafts) -> Iterable[tuple[str, Node]]:
+def _named_parameters(node: Node, drafts: Drafts) -> Iterable[tuple[str, Node]]:
     """Yield the parameters that the keys of a mapping name; report the other keys."""
     seen: set[str] = set()
     for key, child in node.mapping.items():
@@ -155,7 +155,7 @@ def partial_assignment(node: Node, drafts: Drafts) -> Assignment | None:
         return None
     before = len(node.mistakes)
     given: dict[str, Value] = {}
-    for name, child in _named(node, drafts):
+    for name, child in _named_parameters(node, drafts):
         domain = drafts[name].domain
         if domain is not None:
             given[name] = _member(domain, child)

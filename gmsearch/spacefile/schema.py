@@ -42,7 +42,7 @@ from gmsearch.spacefile.values import section_schema
 
 Schema = dict[str, Any]
 
-SECTIONS = {
+KEY_TEXTS = {
     "study": "Name of the study, and of its folder.",
     "about": "The question that the study asks; shown in reports, otherwise unused.",
     "plugins": "Your own parts: Python files relative to the space file, or installed packages.",
@@ -109,7 +109,9 @@ def json_schema() -> Schema:
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "gmsearch space",
         "type": "object",
-        "properties": {key: {**parts[key], "description": text} for key, text in SECTIONS.items()},
+        "properties": {
+            key: {**parts[key], "description": text} for key, text in KEY_TEXTS.items()
+        },
         "required": list(REQUIRED),
         "additionalProperties": False,
         "$defs": sites.definitions,

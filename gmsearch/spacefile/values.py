@@ -26,7 +26,7 @@ Spellings = Mapping[str, tuple[LeafType, "str | None"]]
 
 
 @dataclasses.dataclass(kw_only=True, slots=True)
-class Values:
+class SectionValues:
     """The values that a section gives for the fields of a dataclass."""
 
     given: dict[str, Any]
@@ -35,7 +35,9 @@ class Values:
     """Fields that are missing or invalid, and reported."""
 
 
-def read_values(node: Node, cls: type[Any], spellings: Spellings | None = None) -> Values | None:
+def read_values(
+    node: Node, cls: type[Any], spellings: Spellings | None = None
+) -> SectionValues | None:
     """Return the values of a section, after every mistake in them is reported.
 
     Args:
@@ -49,7 +51,7 @@ def read_values(node: Node, cls: type[Any], spellings: Spellings | None = None) 
     if not isinstance(node.value, Mapping):
         node.wrong(f"expected a mapping of `key: value`, got {shown(node.plain())}")
         return None
-    fields, values = fields_of(cls), Values(given={}, wrong=set())
+    fields, values = fields_of(cls), SectionValues(given={}, wrong=set())
     types_ = {name: (field.type, None) for name, field in fields.items()} | dict(spellings or {})
     for key, child in node.mapping.items():
         if key not in fields:
@@ -71,7 +73,7 @@ def read_values(node: Node, cls: type[Any], spellings: Spellings | None = None) 
     return values
 
 
-def build_from(node: Node, cls: type[Any], values: Values) -> Any:
+def build_from(node: Node, cls: type[Any], values: SectionValues) -> Any:
     """Return an instance of a dataclass; None where a value is wrong, which is then reported.
 
     With a default in place of an invalid value, the rules across the other fields are checked.

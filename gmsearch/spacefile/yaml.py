@@ -106,7 +106,7 @@ class Node:
         return node
 
 
-def parse(text: str, mistakes: Mistakes) -> Node:
+def parse_yaml(text: str, mistakes: Mistakes) -> Node:
     """Read one YAML 1.2 document, a mapping.
 
     Raises:
@@ -122,7 +122,7 @@ def parse(text: str, mistakes: Mistakes) -> Node:
         raw = yaml.compose(text)
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        mistakes.fatal((mark.line + 1, mark.column + 1), _reason(error))
+        mistakes.fatal((mark.line + 1, mark.column + 1), _syntax_error(error))
     except ReaderError as error:
         before = text[: error.position]
         position = (before.count("\n") + 1, error.position - before.rfind("\n"))
@@ -147,7 +147,7 @@ def parse(text: str, mistakes: Mistakes) -> Node:
     return root
 
 
-def _reason(error: MarkedYAMLError) -> str:
+def _syntax_error(error: MarkedYAMLError) -> str:
     """Return one line on why a text is not YAML, with the remedy where it is known."""
     if isinstance(error, MaxDepthExceededError):
         return f"nested more than {MAX_DEPTH} levels deep; flatten it"

@@ -185,7 +185,7 @@ def test_workers_load_the_plugins(folder: Path, gmsearch: Run) -> None:
         done = gmsearch("run", "mine.yaml", "--engine", engine)
         assert done.returncode == 0, done.stderr
         (study,) = (folder / "studies").glob(f"{engine[0]}_*")
-        trials = ledger.read(study).trials
+        trials = ledger.read_records(study).trials
         metrics.append({key: dict(trial.metrics) for key, trial in trials.items()})
     assert metrics[0] == metrics[1]
     assert len(metrics[0]) == 3

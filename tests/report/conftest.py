@@ -65,7 +65,7 @@ class Study:
     @property
     def facts(self) -> StudyFacts:
         """Return its facts."""
-        return collect(ledger.Study(self.folder, self.space, ledger.read(self.folder)))
+        return collect(ledger.Study(self.folder, self.space, ledger.read_records(self.folder)))
 
     def add(self, *records: Mapping[str, Any]) -> None:
         """Append lines to its ledger."""
@@ -126,7 +126,7 @@ def fill() -> Callable[..., Study]:
 
     def filled(study: Study, seeds: int = 8, *, histories: bool = False) -> Study:
         study.add(*study_records(study.space, seeds))
-        for key, trial in ledger.read(study.folder).trials.items() if histories else ():
+        for key, trial in ledger.read_records(study.folder).trials.items() if histories else ():
             history = _history(np.random.default_rng(trial.seed), trial.metrics)
             ledger.write_history(study.folder, key, history)
         return study

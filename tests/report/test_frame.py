@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from gmsearch.ledger import read
+from gmsearch.ledger import read_records
 from gmsearch.report import trials
 
 
@@ -18,7 +18,7 @@ def test_a_row_a_trial_with_every_number_unrounded(
     """Rows, parameters and metrics are those of the ledger, to the last bit."""
     study = fill(make_study(), 3)
     frame = trials(study.folder).set_index("key")
-    records = read(study.folder).trials
+    records = read_records(study.folder).trials
     assert list(frame.index) == list(records)
     for key, record in records.items():
         row = frame.loc[key]

@@ -27,7 +27,7 @@ from gmsearch.report.figures.style import (
 )
 from gmsearch.report.shown import ShownMetric
 
-_COLUMNS = 3
+_MAX_COLUMNS = 3
 _LOG_RANGE = 20
 """A cost that spans more than this factor is drawn on a logarithmic axis."""
 ErrorBar = tuple[float, float]
@@ -50,7 +50,7 @@ def front_figure(facts: FrontFacts) -> Figure | None:
     with mpl.rc_context(SETTINGS):
         if not pairs:
             return _ladder(facts, points, (varying or [0])[0], look)
-        columns = min(_COLUMNS, len(pairs))
+        columns = min(_MAX_COLUMNS, len(pairs))
         figure, rows = panel_grid(-(-len(pairs) // columns), columns)
         panels = list(itertools.chain.from_iterable(rows))
         for (x, y), panel in zip(pairs, panels, strict=False):
@@ -82,7 +82,7 @@ def _pair(
     signs = np.array([m.sign for m in metrics])
     line = at[pareto.front(at * signs)]
     line = line[np.lexsort((line[:, 1] * signs[1], line[:, 0] * signs[0]))]
-    panel.plot(*line.T, **_LINE)
+    panel.plot(*line.T, **_FRONT_LINE)
     for point in points:
         style = look.get(point.arm.digest)
         color = style.color if style and point.on_front else GREY
@@ -110,7 +110,7 @@ def _pair(
     _scale(panel, metrics, points, pair)
 
 
-_LINE: dict[str, Any] = {
+_FRONT_LINE: dict[str, Any] = {
     "color": "#444444",
     "linewidth": 0.8,
     "dashes": (3, 1.5),

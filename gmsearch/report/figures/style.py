@@ -51,7 +51,7 @@ _MARKERS = ("s", "^", "D", "v", "P", "X", "h")
 _DASHES = ((), (4, 1.2), (1.2, 1), (5, 1.2, 1.2, 1.2), (7, 2), (2.5, 1), (4, 1, 1, 1, 1, 1))
 _PANEL = (2.45, 2.1)
 _LONE_PANEL = (4.9, 3.0)
-_LINE = 0.16
+_LINE_HEIGHT = 0.16
 """Inches; height of a line of the legend or the title."""
 _LEGEND_CHARACTER = 0.062
 """Inches; a handle with its gaps takes as much as _LEGEND_HANDLE characters."""
@@ -99,7 +99,7 @@ def add_title(figure: Figure, text: str) -> None:
     """Put a title on top, on as many lines as it needs, the figure growing by them."""
     lines = textwrap.wrap(text, int(figure.get_figwidth() / _TITLE_CHARACTER))
     figure.suptitle("\n".join(lines), fontsize=9)
-    figure.set_figheight(figure.get_figheight() + _LINE * len(lines))
+    figure.set_figheight(figure.get_figheight() + _LINE_HEIGHT * len(lines))
 
 
 def add_legend(figure: Figure, handles: Sequence[Line2D], heading: str) -> None:
@@ -110,7 +110,7 @@ def add_legend(figure: Figure, handles: Sequence[Line2D], heading: str) -> None:
     # As even as the number of rows allows.
     rows = -(-len(handles) // columns)
     columns = -(-len(handles) // rows)
-    figure.set_figheight(figure.get_figheight() + _LINE * (rows + 1))
+    figure.set_figheight(figure.get_figheight() + _LINE_HEIGHT * (rows + 1))
     figure.legend(
         handles=list(handles),
         loc="outside lower center",

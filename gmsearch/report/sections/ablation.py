@@ -35,7 +35,7 @@ from gmsearch.report.tuning import tuning_tables
 
 _SIGN = "‡"
 _METRICS_ABREAST = 4
-_COLUMNS = (
+_CSV_COLUMNS = (
     *("metric", "direction", "arm", "label", "baseline", "n", "mean", "sd", "low", "high"),
     *("pairs", "difference", "difference_low", "difference_high", "p", "p_holm", "effect"),
     *("verdict", "sign_changes", "majority", "chance"),
@@ -251,13 +251,13 @@ def ablation_csv(facts: AblationFacts) -> str:
         for arm in comparison.arms
     ]
     rows += [_cost_row(costs.metric, cost) for costs in facts.costs for cost in costs.arms]
-    return csv_text([*_COLUMNS, *tuned_columns(facts.study.arms)], rows)
+    return csv_text([*_CSV_COLUMNS, *tuned_columns(facts.study.arms)], rows)
 
 
 def _comparison_row(
     study: StudyFacts, metric: ShownMetric, arm: ArmComparison
 ) -> dict[str, CsvValue]:
-    row = _identity(arm.arm, metric)
+    row = _identity_columns(arm.arm, metric)
     row |= {"verdict": arm.verdict, "majority": arm.majority}
     row["chance"] = study.data.chance if arm.majority is not None else None
     if arm.summary is not None:
@@ -277,7 +277,7 @@ def _comparison_row(
 
 
 def _cost_row(metric: ShownMetric, cost: ArmCost) -> dict[str, CsvValue]:
-    row = _identity(cost.arm, metric)
+    row = _identity_columns(cost.arm, metric)
     row |= {"mean": cost.value, "difference": cost.difference}
     if cost.interval is not None:
         row["low"], row["high"] = cost.interval
@@ -286,7 +286,7 @@ def _cost_row(metric: ShownMetric, cost: ArmCost) -> dict[str, CsvValue]:
     return row
 
 
-def _identity(arm: ArmFacts, metric: ShownMetric) -> dict[str, CsvValue]:
+def _identity_columns(arm: ArmFacts, metric: ShownMetric) -> dict[str, CsvValue]:
     direction = "maximize" if metric.maximize else "minimize"
     return {"metric": metric.name, "direction": direction, **arm_values(arm)}
 

@@ -96,8 +96,8 @@ def _stream_values(cls: type[DataSpec]) -> tuple[bool, ...]:
 def data_schema() -> dict[str, Any]:
     """Return the JSON Schema of the section: one alternative per data set."""
     sets = [section_schema(cls, _spellings(cls)) for cls in DATA_SPECS.values()]
-    return {"anyOf": [{**section, "required": _named(section)} for section in sets]}
+    return {"anyOf": [{**section, "required": _with_name(section)} for section in sets]}
 
 
-def _named(section: dict[str, Any]) -> list[str]:
+def _with_name(section: dict[str, Any]) -> list[str]:
     return list(dict.fromkeys(["name", *section["required"]]))
