@@ -51,7 +51,7 @@ def a_trial() -> TrialRecord:
 
 def study_name(folder: Path) -> str | None:
     """Return the name of the study that a folder holds."""
-    study = ledgers.read(folder).study
+    study = ledgers.read_records(folder).study
     return None if study is None else study.study
 
 
@@ -102,7 +102,7 @@ def test_new_study_and_round_trip(tmp_path: Path) -> None:
         ledger.append(TimingRecord(key="t", metrics={"latency_ms": 1.5}))
         held = ledger.records
 
-    records = ledgers.read(folder)
+    records = ledgers.read_records(folder)
 
     assert records == held
     assert records.study is not None
@@ -135,7 +135,7 @@ def test_another_schema_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"trials\.jsonl:1: .*schema 2 by gmsearch 9\.1"):
         opened(tmp_path)
     with pytest.raises(StudyError, match="schema 2"):
-        ledgers.read(tmp_path)
+        ledgers.read_records(tmp_path)
     assert path.read_bytes() == before
 
 
@@ -149,7 +149,7 @@ def test_torn_last_line(tmp_path: Path, cut: int, caplog: pytest.LogCaptureFixtu
     path.write_bytes(path.read_bytes()[:-cut])
     complete = cut == 1  # only the newline is gone
 
-    assert ("k1" in ledgers.read(tmp_path).trials) == complete
+    assert ("k1" in ledgers.read_records(tmp_path).trials) == complete
     with caplog.at_level(logging.WARNING), opened(tmp_path) as ledger:
         assert ("k1" in ledger.records.trials) == complete
         ledger.append(record_from_json(trial("k2")))
@@ -157,7 +157,7 @@ def test_torn_last_line(tmp_path: Path, cut: int, caplog: pytest.LogCaptureFixtu
     assert ("torn last line" in caplog.text) == (not complete)
     keys = ["k0", "k1", "k2"] if complete else ["k0", "k2"]
     assert [line["key"] for line in lines(tmp_path)[1:]] == keys
-    assert list(ledgers.read(tmp_path).trials) == keys
+    assert list(ledgers.read_records(tmp_path).trials) == keys
 
 
 def test_torn_study_line(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_torn_study_line(tmp_path: Path) -> None:
     (tmp_path / "trials.jsonl").write_text('{"record":"stu')
 
     with pytest.raises(StudyError, match="no study record"):
-        ledgers.read(tmp_path)
+        ledgers.read_records(tmp_path)
     with opened(tmp_path) as ledger:
         ledger.append(record_from_json(trial()))
     assert study_name(tmp_path) == "s"
@@ -194,7 +194,7 @@ def test_damaged_middle_line(tmp_path: Path, damage: bytes) -> None:
     path.write_bytes(parts[0] + damage + b"\n" + parts[2])
     before = path.read_bytes()
 
-    for attempt in (opened, ledgers.read):
+    for attempt in (opened, ledgers.read_records):
         with pytest.raises(StudyError, match=r"trials\.jsonl:2: damaged"):
             attempt(tmp_path)
     assert path.read_bytes() == before
@@ -210,7 +210,7 @@ def test_records_of_tomorrow_are_read(tmp_path: Path) -> None:
         ledger.append(record_from_json({"record": "weather", "sun": True}))
         ledger.append(record_from_json({"record": "ask", "number": 0, "params": {}, "hint": 3}))
 
-    records = ledgers.read(tmp_path)
+    records = ledgers.read_records(tmp_path)
 
     assert records.trials["k0"].state is State.COMPLETE
     assert records.asks[0].extra["hint"] == 3
@@ -229,7 +229,7 @@ def test_last_attempt_counts(tmp_path: Path) -> None:
         ledger.append(record_from_json(trial("k1", attempt=1)))
         ledger.append(record_from_json(failed("k1", attempt=2)))
 
-    for records in (ledger.records, ledgers.read(tmp_path)):
+    for records in (ledger.records, ledgers.read_records(tmp_path)):
         assert (records.trials["k0"].attempt, records.trials["k0"].seconds) == (3, 0.25)
         assert records.trials["k1"].state is State.COMPLETE
 
@@ -239,7 +239,7 @@ def test_spool_is_taken_in_once(tmp_path: Path) -> None:
     with opened(tmp_path) as ledger:
         spool(tmp_path, record_from_json(trial("k0")))
         spool(tmp_path, TimingRecord(key="k0", metrics={"latency_ms": 1.0}))
-        assert list(ledgers.read(tmp_path).trials) == ["k0"]
+        assert list(ledgers.read_records(tmp_path).trials) == ["k0"]
         assert list(ledger.records.trials) == []
 
         taken = ledger.take_spool()
@@ -270,7 +270,7 @@ def test_kill_between_append_and_unlink(tmp_path: Path) -> None:
     assert len(lines(tmp_path)) == 2
     assert len(list((tmp_path / "spool").iterdir())) == 1
 
-    assert list(ledgers.read(tmp_path).trials) == ["k0"]
+    assert list(ledgers.read_records(tmp_path).trials) == ["k0"]
     with opened(tmp_path) as ledger:
         assert list(ledger.records.trials) == ["k0"]
     assert len(lines(tmp_path)) == 2
@@ -349,7 +349,7 @@ def test_full_disk(tmp_path: Path) -> None:
 
     assert full.returncode == 0, err
     assert "File too large; give the folder write permission and free space" in out
-    assert [run.run for run in ledgers.read(tmp_path).runs] == [2]
+    assert [run.run for run in ledgers.read_records(tmp_path).runs] == [2]
 
 
 HOLD = """
@@ -464,13 +464,13 @@ def test_readers_never_fail_while_a_driver_writes(tmp_path: Path) -> None:
     )
     seen = [0]
     while writer.poll() is None:
-        seen.append(len(ledgers.read(tmp_path).trials))
+        seen.append(len(ledgers.read_records(tmp_path).trials))
     _, err = writer.communicate()
 
     assert writer.returncode == 0, err
     assert seen == sorted(seen)
     assert len(set(seen)) > 3
-    assert len(ledgers.read(tmp_path).trials) == 600
+    assert len(ledgers.read_records(tmp_path).trials) == 600
 
 
 def test_kill_while_appending(tmp_path: Path) -> None:
@@ -535,7 +535,7 @@ def test_newest_is_the_ledger_modified_last(tmp_path: Path) -> None:
 def test_missing_study(tmp_path: Path) -> None:
     """Reading a folder without a ledger is one sentence with the remedy."""
     with pytest.raises(StudyError, match="gmsearch list"):
-        ledgers.read(tmp_path)
+        ledgers.read_records(tmp_path)
 
 
 def test_large_ledger_is_a_stream(tmp_path: Path) -> None:
@@ -552,7 +552,7 @@ def test_large_ledger_is_a_stream(tmp_path: Path) -> None:
     assert size > 5_000_000
 
     tracemalloc.start()
-    records: Records = ledgers.read(tmp_path)
+    records: Records = ledgers.read_records(tmp_path)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 

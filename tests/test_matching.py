@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from gmsearch.matching import matched
-from gmsearch.networks import OwnNetwork, candidate_from, cost
+from gmsearch.networks import GmNetSpec, MobileNetV2Spec, ResNet18Spec, candidate_from, cost
 from gmsearch.space import Match
+
+OwnNetwork = GmNetSpec | ResNet18Spec | MobileNetV2Spec
 
 SMALL: dict[str, Any] = {
     "widths": (16, 32, 64),

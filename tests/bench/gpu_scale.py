@@ -10,7 +10,7 @@ import subjects
 from torch import nn
 
 from gmsearch.experiment import TimingCondition, TimingMode
-from gmsearch.networks import OwnNetwork, candidate_from
+from gmsearch.networks import Candidate, candidate_from
 
 RES18 = candidate_from({"preset": "res18", "stem": "cifar"})
 SMALL = subjects.small_candidate()
@@ -21,7 +21,7 @@ S3 = candidate_from({"preset": "gmnet_s3"})
 class Network:
     """What is trained, and on how much."""
 
-    candidate: OwnNetwork
+    candidate: Candidate
     size: int
     """Side of the images in pixels."""
     images: int
