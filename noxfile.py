@@ -45,7 +45,7 @@ def tests_on_another_python(session: nox.Session) -> None:
 def _test(session: nox.Session) -> None:
     # Many tests start processes that load torch; compiled once, that takes them half the time.
     session.install(".", *GROUPS["tests"], env={"UV_COMPILE_BYTECODE": "1"})
-    # A file stays with one of the two processes: only one of them starts Ray.
+    # A file stays with one of the two processes, and its fixtures are made once.
     files = ("--dist", "loadfile", "--no-loadscope-reorder")
     coverage = ("--cov=gmsearch", "--cov-report=term:skip-covered")
     session.run("pytest", "-n", "2", *files, *coverage, *session.posargs)
