@@ -81,9 +81,9 @@ def require_possible(space: Space, context: RunContext, path: Path) -> None:
     """Refuse a run that cannot work, before anything is written.
 
     Raises:
-        InputError: the baseline breaks a static constraint, timm has no model of a name, the
-            network of a plugin cannot be built or returns no logits, or this device cannot time
-            or compile what is asked for.
+        InputError: the baseline breaks a static constraint, timm has no model of that name, the
+            network of a plugin cannot be built or returns no logits, or this device cannot time or
+            compile what the space requests.
     """
     _require_timings(space, context, path)
     if space.baseline is not None:

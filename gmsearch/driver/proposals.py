@@ -32,9 +32,9 @@ class Proposals:
         return len(self._proposals)
 
     def trainable(self) -> AskedArms:
-        """Return the arms asked for that are allowed and break no constraint known yet, in order.
+        """Return the proposed arms that are allowed and break no known constraint, in order.
 
-        An arm that was asked for may have been forbidden since.
+        An arm may have been forbidden since it was proposed.
         """
         arms: AskedArms = {}
         for proposal, arm in zip(self._proposals, self._arms, strict=True):
@@ -72,7 +72,7 @@ class Proposals:
         return bool(batch)
 
     def tell(self) -> None:
-        """Tell the sampler the outcomes it does not know yet, in the order they were asked for."""
+        """Tell the sampler the outcomes it does not know yet, in the order of the proposals."""
         fresh = self._proposals[self._reported :]
         outcomes = [
             self._results.outcome(proposal.number, arm)

@@ -176,7 +176,7 @@ class TimingPlan(Plan):
 
     @property
     def request(self) -> str:
-        """Digest of the metrics asked for."""
+        """Digest of the requested metrics."""
         return digest({"wanted": self.wanted})
 
     def on(self, device_name: str, *, classes: int, resolution: int) -> Self:
@@ -232,7 +232,7 @@ class RemeasurePlan(Plan):
 
     @property
     def request(self) -> str:
-        """Digest of the protocol, the split and the versions asked for."""
+        """Digest of the requested protocol, split and versions."""
         protocol = self.bands.protocol
         return digest({"protocol": protocol, "split": self.split, "wanted": self.wanted})
 
@@ -294,4 +294,4 @@ class Progress:
     epoch: int
     epochs: int
     metrics: Mapping[str, float]
-    """Training loss and whatever was evaluated after this epoch."""
+    """Training loss and all metrics evaluated after this epoch."""

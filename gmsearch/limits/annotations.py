@@ -47,7 +47,7 @@ class Limit:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class Text:
-    """A pattern that a word must match as a whole, and what such a word is."""
+    """A pattern that a word must match as a whole, and its description."""
 
     pattern: str
     words: str

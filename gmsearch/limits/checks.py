@@ -42,7 +42,7 @@ def instance_from(cls: type[Any], tree: Mapping[str, Any]) -> Any:
     """Return an instance of a dataclass from plain data.
 
     Raises:
-        FieldError: for unknown and missing keys, and for whatever the class refuses.
+        FieldError: for unknown and missing keys, and for values that the class refuses.
     """
     fields = {f.name: f for f in dataclasses.fields(cls)}
     for key in tree:

@@ -1,4 +1,4 @@
-"""Candidates as torch modules: our families with every gate, plugins, and any model of timm.
+"""Candidates as torch modules: built-in families with every gate, plugins, and any model of timm.
 
 Importing this package registers the presets with timm.
 """

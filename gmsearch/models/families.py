@@ -72,7 +72,7 @@ NETWORKS = Table(
         "timm": NetworkRow(build=timm_model),
     },
 )
-"""Our families in torch; the rows without torch are in `gmsearch.networks.families`."""
+"""The built-in families in torch; their rows without torch are in `gmsearch.networks.families`."""
 
 
 def build(candidate: Candidate, *, num_classes: int, in_chans: int = 3, seed: int) -> nn.Module:

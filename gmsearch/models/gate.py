@@ -207,7 +207,7 @@ MODULES: Table[Callable[[], nn.Module]] = Table(
         "squared_relu": SquaredReLU,
     },
 )
-"""Our activations in torch."""
+"""Built-in activations in torch."""
 FACTORS = Table(
     "product",
     {
@@ -220,7 +220,7 @@ FACTORS = Table(
         "pool": SecondFactor(layers=_pool, moments=_pool_moments),
     },
 )
-"""Our second factors in torch; every convolution has a bias and no norm after it."""
+"""Built-in second factors in torch; every convolution has a bias and no norm after it."""
 
 
 _FACTOR_OF: dict[str, Callable[[OrderedDict[str, nn.Module]], nn.Module]] = {
@@ -230,7 +230,7 @@ _FACTOR_OF: dict[str, Callable[[OrderedDict[str, nn.Module]], nn.Module]] = {
 
 
 def build_activation(name: str) -> nn.Module:
-    """Return an activation, ours or a plugin's."""
+    """Return an activation, built-in or a plugin's."""
     module: nn.Module = (ACTIVATIONS[name].build or MODULES[name])()
     return module
 

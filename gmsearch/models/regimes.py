@@ -20,7 +20,7 @@ def activation_regimes(model: nn.Module, x: Tensor) -> dict[str, float]:
     whatever its size. The stem's activation is left out. The forward pass is in eval mode.
 
     Args:
-        model: A network of ours; an empty dict is returned for any other.
+        model: A built-in network; an empty dict is returned for any other.
 
         x: Normalised images (N, C, H, W) on the model's device.
     """

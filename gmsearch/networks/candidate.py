@@ -44,13 +44,13 @@ class FamilyRow:
     """Places of a gate in its blocks, in the order of the block."""
     build: Callable[[Any, int], Any] | None = None
     """Constructor of a plugin's torch module from a candidate and the number of classes; None for
-    ours, which are in `gmsearch.models.families`."""
+    built-in families, which are in `gmsearch.models.families`."""
     source: str | None = None
-    """SHA-256 of the plugin file that defines it; None for ours."""
+    """SHA-256 of the plugin file that defines it; None if it is built in."""
 
 
 FAMILIES: Table[FamilyRow] = Table("family", {})
-"""The families by name; ours are in `gmsearch.networks.families`."""
+"""The families by name; the built-in ones are in `gmsearch.networks.families`."""
 
 
 def candidate_identity(network: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The rows of our families, and candidates of any family from plain data."""
+"""The rows of the built-in families, and candidates of any family from plain data."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ FAMILIES.update(
     timm=FamilyRow(spec=TimmSpec, text="any model of timm, by name", parts=None),
 )
 PLACEMENTS = {name: row.places for name, row in FAMILIES.items() if row.places}
-"""The places of a gate in the blocks of our families, in the order of the block."""
+"""The places of a gate in the blocks of the built-in families, in the order of the block."""
 
 
 def candidate_from(tree: Mapping[str, Any]) -> Candidate:

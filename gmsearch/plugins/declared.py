@@ -1,6 +1,6 @@
 """Declarations of a study's plugins as JSON: the study is read without executing them.
 
-A study keeps `plugins.json` beside its frozen space file, and a copy of every file in `plugins/`.
+A study keeps `plugins.json` next to its frozen space file, and a copy of every file in `plugins/`.
 """
 
 from __future__ import annotations

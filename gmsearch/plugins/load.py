@@ -1,6 +1,6 @@
 """Loading plugins: execute a file or import a package, compute its digest, locate every error.
 
-The digest covers the file, the modules beside it that it imports, and the source files of what
+The digest covers the file, the modules next to it that it imports, and the source files of what
 it registers from elsewhere. A plugin whose files are as they were is executed once a process.
 """
 
@@ -191,7 +191,7 @@ def _source_of(obj: object) -> Path | None:
 
 
 def _execute(path: Path) -> dict[str, Path]:
-    """Execute a file as a module; return it and the modules beside it that it imported."""
+    """Execute a file as a module; return it and the modules next to it that it imported."""
     content = path.read_bytes()
     if len(content) > MAX_PLUGIN_BYTES:
         raise PluginError(f"is larger than {MAX_PLUGIN_BYTES // 2**20} MiB")
@@ -200,13 +200,13 @@ def _execute(path: Path) -> dict[str, Path]:
     module.__file__ = str(path)
     code = compile(content, str(path), "exec", dont_inherit=True)
     # Modules of another plugin's folder may have the names of those of this one.
-    for name in {*_IMPORTED, *_beside(path.parent)}:
+    for name in {*_IMPORTED, *_modules_in(path.parent)}:
         sys.modules.pop(name, None)
     sys.modules[module.__name__] = module
     with _importable(path.parent):
         exec(code, module.__dict__)  # noqa: S102 - a plugin is code that its author is trusted with
     sources = {path.name: path}
-    for name in _beside(path.parent):
+    for name in _modules_in(path.parent):
         _IMPORTED.add(name)
         source = Path(str(sys.modules[name].__file__))
         if source.suffix == ".py":
@@ -229,7 +229,7 @@ def _importable(folder: Path) -> Iterator[None]:
             sys.path.remove(str(folder))
 
 
-def _beside(folder: Path) -> list[str]:
+def _modules_in(folder: Path) -> list[str]:
     """Return the modules that were imported from files or packages directly in a folder."""
     tops = {
         name
@@ -286,8 +286,8 @@ def _placed(path: Path) -> Iterator[None]:
         where = _line_of(error, path)
         if isinstance(error, PluginError):
             raise PluginError(f"{where}: {error}") from error
-        said = str(error).strip().splitlines()
-        what = ": ".join([type(error).__name__, *said[:1]])
+        lines = str(error).strip().splitlines()
+        what = ": ".join([type(error).__name__, *lines[:1]])
         raise PluginError(f"{where}: does not import: {what}") from error
 
 

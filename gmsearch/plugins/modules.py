@@ -80,11 +80,11 @@ def require_logits(model: nn.Module, where: str, *, num_classes: int, resolution
         with torch.no_grad():
             returned = model.eval()(images)
     except Exception as error:
-        said = str(error).strip().splitlines()
+        lines = str(error).strip().splitlines()
         raise FieldError(
             "family",
             f"{where} fails on images of shape {tuple(images.shape)}: "
-            f"{': '.join([type(error).__name__, *said[:1]])}",
+            f"{': '.join([type(error).__name__, *lines[:1]])}",
         ) from error
     finally:
         model.train(training)
@@ -123,8 +123,8 @@ def metric_function(part: Part, file: PluginFile) -> MetricFunction:
 
 def described(error: BaseException, file: PluginFile) -> str:
     """Return one line for an exception of a plugin's code, with file and line where known."""
-    said = str(error).strip().splitlines()
-    what = ": ".join([type(error).__name__, *said[:1]])
+    lines = str(error).strip().splitlines()
+    what = ": ".join([type(error).__name__, *lines[:1]])
     plugin = loaded(file)
     own = plugin.watched if plugin is not None else {}
     for frame in reversed(traceback.extract_tb(error.__traceback__)):

@@ -172,7 +172,7 @@ def dataset(name: str) -> Callable[[_T], _T]:
     """Register a data set: a function that returns its two splits.
 
     It returns `{"train": (images, labels), "evaluation": (images, labels)}`: images are uint8
-    (N, S, S, 3), or a list of paths of image files, which are decoded when they are asked for;
+    (N, S, S, 3), or a list of paths of image files, which are decoded on request;
     labels are integers (N,) from 0. A third entry `classes` may name the classes. Its
     arguments, which need annotations, are keys of `data`; one called `root` gets the folder of
     the images (`data.root`, --data-root or GMSEARCH_DATA).

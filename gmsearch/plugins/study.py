@@ -101,7 +101,7 @@ def load_for_plan(tree: Mapping[str, Any]) -> None:
 
 
 def require_unchanged(folder: Path, plugins: Sequence[Plugin], names: Collection[str]) -> None:
-    """Raise StudyError where a plugin that a study depends on is another one by now.
+    """Raise StudyError where a plugin that a study depends on has changed.
 
     Every study depends on a plugin with a metric, since it measures every trial.
 
@@ -118,7 +118,7 @@ def require_unchanged(folder: Path, plugins: Sequence[Plugin], names: Collection
         used = any(part.kind == "metric" or part.name in names for part in before.parts)
         if not used or (plugin and plugin.file == before.file):
             continue
-        what = "is not in `plugins` any more" if plugin is None else "has changed"
+        what = "is no longer in `plugins`" if plugin is None else "has changed"
         where = before.file.reference if plugin is None else plugin.path
         raise StudyError(
             f"{where} {what} since {folder} began; rename `study` in the space file, or restore "

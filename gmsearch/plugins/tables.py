@@ -94,7 +94,7 @@ def _enter_product(part: Part, file: PluginFile) -> None:
         return product_module(part, file, site.width, site.kernel_size if part.kernel else None)
 
     def count(site: Site, side: int) -> PartCost:
-        assert part.cost is not None, "asked for only where it is stated"
+        assert part.cost is not None, "only called where a cost is stated"
         return _stated(part, part.cost(site.width, side))
 
     PRODUCTS[part.name] = ProductRow(
@@ -114,7 +114,7 @@ def _enter_family(part: Part, file: PluginFile) -> None:
         return network(part, file, part_arguments(part, spec), num_classes)
 
     def parts(spec: Any, num_classes: int, resolution: int, _in_chans: int) -> list[PartCost]:
-        assert part.cost is not None, "asked for only where it is stated"
+        assert part.cost is not None, "only called where a cost is stated"
         return [_stated(part, part.cost(spec, num_classes, resolution))]
 
     FAMILIES[part.name] = FamilyRow(

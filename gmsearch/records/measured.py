@@ -32,7 +32,7 @@ class TimingRecord(Record):
 
     key: str
     request: str = ""
-    """Digest of the metrics asked for."""
+    """Digest of the requested metrics."""
     digest: str = ""
     """Digest of the candidate."""
     device: str = ""
@@ -75,7 +75,7 @@ class MeasureRecord(Record):
     key: str
     """Key of the trial."""
     request: str
-    """Digest of the protocol, the split and the versions of the images asked for."""
+    """Digest of the requested protocol, split and versions of the images."""
     split: str
     protocol: Mapping[str, str]
     """Options the bands were measured with."""

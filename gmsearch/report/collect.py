@@ -121,7 +121,7 @@ def _uncounted(asks: Iterable[AskRecord]) -> dict[str, int]:
 
 
 def _asked_as(space: Space, trial: TrialRecord) -> str:
-    """Return the digest of the arm that was asked for: not tuned, not matched."""
+    """Return the digest of the arm as proposed: not tuned, not matched."""
     if space.tune is None and space.match is None:
         return trial.arm
     return space.arm(space.assignment(trial.params)).digest

@@ -137,8 +137,8 @@ class StudyFacts:
     heading: str
     """Heading of the short labels: the parameters' names, if all arms share them."""
     arms: tuple[ArmFacts, ...]
-    """The baseline first, then in the order they were asked for, including arms without a
-    COMPLETE trial."""
+    """The baseline first, then in the order of the proposals, including arms without a COMPLETE
+    trial."""
     timings: ComparableTimings | None
     endings: tuple[Ending, ...]
     uncounted: Mapping[str, int]

@@ -102,7 +102,7 @@ class TuneOptions:
     best mean over the arms of the first batch."""
 
     metric: str = "top1"
-    """Metric on the holdout at the end of training that decides, in its better direction."""
+    """Metric that decides, in its better direction: on the holdout, at the end of training."""
 
     seed: Seed = MAX_SEED
     """Seed of the tuning runs; none of `search.seeds`, so that no reported number comes from a

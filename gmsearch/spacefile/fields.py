@@ -105,7 +105,7 @@ def _is_list(leaf: LeafType) -> bool:
 
 
 def is_optional(leaf: LeafType) -> bool:
-    """Return whether the word `none` may stand for no value."""
+    """Return whether the word `none` may be given for no value."""
     return type(None) in alternatives(leaf)
 
 

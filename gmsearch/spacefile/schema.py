@@ -44,12 +44,12 @@ Schema = dict[str, Any]
 
 KEY_TEXTS = {
     "study": "Name of the study, and of its folder.",
-    "about": "The question that the study asks; shown in reports, otherwise unused.",
+    "about": "The question that the study answers; shown in reports, otherwise unused.",
     "plugins": "Your own parts: Python files relative to the space file, or installed packages.",
     "model": "The network: a tree whose leaves are values or domains.",
     "train": "The recipe: training hyper-parameters, values or domains.",
     "baseline": "The arm that the others are compared with: a value for every parameter.",
-    "forbid": "Partial assignments that are left out.",
+    "forbid": "Partial assignments that are excluded.",
     "data": "The images.",
     "bands": "The spatial frequencies that accuracy is measured on.",
     "objectives": "Metrics, each with the direction in which it is better.",
@@ -57,7 +57,7 @@ KEY_TEXTS = {
     "search": "Which candidates are trained, and how often each.",
     "tune": "Training parameters chosen on the holdout: lists of the values to try.",
     "match": "A cost that every candidate shares with the baseline, and the field scaled for it.",
-    "resources": "What one trial holds while it runs.",
+    "resources": "Resources of one trial while it runs.",
 }
 """The keys of a space file, each with its description."""
 REQUIRED = ("study", "model", "data", "objectives", "search")

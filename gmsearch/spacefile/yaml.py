@@ -163,7 +163,7 @@ class _TooManyNodesError(Exception):
 
 
 class _Reader:
-    """Turns ruamel's nodes into ours, counts them, and knows the nodes it is inside of."""
+    """Converts ruamel's nodes to Nodes, counts them, and tracks the nodes that it is inside."""
 
     def __init__(self, constructor: Any, mistakes: Mistakes) -> None:
         self._mistakes = mistakes

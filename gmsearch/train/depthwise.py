@@ -1,7 +1,8 @@
 """Gradients of depthwise convolutions on a CPU, where oneDNN's are slow.
 
-Its weight gradient takes 5 to 25 times as long as ours for a kernel larger than 3 on maps of 2 or
-4 pixels, which was more than half of all training time of a small network on 32-pixel images.
+Its weight gradient takes 5 to 25 times as long as the one here for a kernel larger than 3 on maps
+of 2 or 4 pixels, which was more than half of all training time of a small network on 32-pixel
+images.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Run the plans of a study as Ray Tune trials on warm actors.
 
-Tune is only a pool: its searcher hands out the driver's plans and reports back when a trial ended.
+Tune is only a pool: its searcher hands out the driver's plans and reports when a trial has ended.
 The truth is the ledger; Tune's snapshots are never read, and its folder is deleted at the end.
 
 Workers of a private session run at the priority the program was started with, like the serial

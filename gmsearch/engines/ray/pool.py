@@ -35,7 +35,7 @@ class Decisions:
 
 
 class _Keys:
-    """A set in a process of its own."""
+    """A set in a separate process."""
 
     def __init__(self) -> None:
         self._keys: set[str] = set()

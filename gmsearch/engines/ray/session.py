@@ -19,7 +19,7 @@ _TOKEN = secrets.token_hex(32)  # one a process: Ray reads it once
 
 @contextlib.contextmanager
 def private(cpus: int, gpus: float) -> Iterator[None]:
-    """Start a Ray session of our own on the loopback address, and end it whatever happens.
+    """Start a private Ray session on the loopback address, and end it even after an error.
 
     Connections need a token that only this process and its children know. An address or another
     Ray in the environment is ignored.
