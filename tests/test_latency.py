@@ -338,7 +338,7 @@ def test_what_nvml_cannot_read_is_left_out(monkeypatch: pytest.MonkeyPatch) -> N
         raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
 
     clocks = iter([1500, 1400])
-    monkeypatch.setattr(machine, "_handle", lambda _: "a handle")
+    monkeypatch.setattr(machine, "_nvml_handle", lambda _: "a handle")
     monkeypatch.setattr(
         pynvml,
         "nvmlDeviceGetClockInfo",

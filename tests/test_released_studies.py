@@ -101,7 +101,7 @@ def test_a_finished_one_trains_nothing(studies: Path, gmsearch: Run) -> None:
     folder = studies / "search_small"
     before = (folder / "trials.jsonl").read_bytes()
     result = gmsearch("run", str(folder / "space.yaml"), "--engine", "serial")
-    assert "nothing to do, all trials are finished" in result.stderr
+    assert "nothing to do; all trials are finished" in result.stderr
     assert result.returncode == 1, "one of its trials diverged"
     assert (folder / "trials.jsonl").read_bytes() == before
 
