@@ -31,6 +31,10 @@ from gmsearch.networks import (
     cost,
 )
 
+# Exhaustive loops: tracing each of their steps more than doubles their time, and shows nothing
+# that the other tests of these modules do not cover.
+pytestmark = pytest.mark.no_cover
+
 Network = GmNetSpec | ResNet18Spec | MobileNetV2Spec
 
 FAMILIES = ("gmnet", "resnet18", "mobilenetv2")

@@ -22,6 +22,10 @@ from gmsearch.seeds import sampler_seed
 from gmsearch.space import Choice, Float, Int, Parameter, Space
 from gmsearch.spacefile import load_space
 
+# Exhaustive loops: tracing each of their steps more than doubles their time, and shows nothing
+# that the other tests of these modules do not cover.
+pytestmark = pytest.mark.no_cover
+
 GENERATION = "NSGAIISampler:generation"
 
 SPACE = """

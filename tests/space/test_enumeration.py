@@ -19,6 +19,10 @@ from gmsearch.plain import Value
 from gmsearch.space import Float, Parameter, Space
 from gmsearch.spacefile import load_space
 
+# Exhaustive loops: tracing each of their steps more than doubles their time, and shows nothing
+# that the other tests of these modules do not cover.
+pytestmark = pytest.mark.no_cover
+
 Tree = dict[str, Any]
 
 # Leaves whose values fit each other whatever they are, two of them in another section.

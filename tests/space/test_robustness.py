@@ -14,6 +14,10 @@ from hypothesis import strategies as st
 from gmsearch.errors import InputError, SpaceError
 from gmsearch.spacefile import load_space
 
+# Exhaustive loops: tracing each of their steps more than doubles their time, and shows nothing
+# that the other tests of these modules do not cover.
+pytestmark = pytest.mark.no_cover
+
 FRAGMENTS = [
     *"{}[]:,-#&*!|>%@`?\\\"'\t\n\x00\x85\u2028\ufeff",
     *("  ", ": ", ", ", "- ", "&a ", "*a", "<<: *a", "? ", "---\n", "...\n", "%YAML 1.2\n"),
