@@ -5,6 +5,7 @@ A plan crosses processes as JSON, and makes the record of how it ended.
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Literal, Self
@@ -60,7 +61,7 @@ def timing_key(arm: Arm, *, classes: int, resolution: int, device_name: str, thr
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
+class Plan(abc.ABC):
     """Fields of every plan; use the class of the kind of work."""
 
     kind: ClassVar[str]
@@ -87,9 +88,9 @@ class Plan:
         """Digest of the request, for work that can be requested more than once."""
         return ""
 
+    @abc.abstractmethod
     def failed(self, failure: Failure, error: str) -> WorkRecord:
         """Return the record of a failure."""
-        raise NotImplementedError
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data; `plan_from` is the inverse."""
