@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -99,9 +100,18 @@ def wait_for_trials(study: str, n: int, process: subprocess.Popen[str]) -> None:
 
 
 def workers_of(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    """Return the processes in which Ray runs our trials."""
-    children = psutil.Process(process.pid).children(recursive=True)
-    return [p for p in children if "ray::ResourceTrainable" in " ".join(p.cmdline())]
+    """Wait until Ray runs our trials; return the processes in which it does."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        found = []
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "ray::ResourceTrainable" in " ".join(child.cmdline()):
+                    found.append(child)
+        if found:
+            return found
+        time.sleep(0.02)
+    pytest.fail("no worker in time")
 
 
 @pytest.fixture(scope="module")

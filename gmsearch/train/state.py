@@ -50,9 +50,9 @@ class TrainState:
 
 
 def copied(tree: Any) -> Any:
-    """Return nested dicts and lists with their tensors copied to the CPU."""
+    """Return nested dicts and lists with their tensors copied, each on its device."""
     if isinstance(tree, torch.Tensor):
-        return tree.detach().to("cpu", copy=True)
+        return tree.detach().clone()
     if isinstance(tree, Mapping):
         return {key: copied(value) for key, value in tree.items()}
     if isinstance(tree, (list, tuple)):
