@@ -8,6 +8,7 @@ GmsearchError
 │   ├── PluginError             a plugin that is missing, does not load, or registers a bad part
 │   ├── CheckpointError         a file of weights that is missing, damaged or of another network
 │   └── StudyError              a study folder that is locked, damaged or of another space
+│       └── StorageError        a disk or folder that refuses to be written; exit code 1
 ├── PluginCodeError             a plugin's code raised, or returned what its part may not return
 └── DivergedError               training produced a loss or a result that is not finite
 """
@@ -77,6 +78,10 @@ class CheckpointError(InputError):
 
 class StudyError(InputError):
     """A study folder that is locked, unwritable, damaged, or that belongs to another space."""
+
+
+class StorageError(StudyError):
+    """A disk or folder that refuses to be written: the machine's fault, never a trial's."""
 
 
 class PluginCodeError(GmsearchError):

@@ -6,6 +6,8 @@ import dataclasses
 import json
 import logging
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +21,7 @@ from typing import Any
 import pytest
 
 from gmsearch import ledger as ledgers
-from gmsearch.errors import InputError, StudyError
+from gmsearch.errors import InputError, StorageError, StudyError
 from gmsearch.ledger import Ledger, Records, spool
 from gmsearch.records import State, TimingRecord, TrialRecord, record_from_json
 
@@ -182,6 +184,12 @@ def test_torn_study_line(tmp_path: Path) -> None:
         b'{"record":"trial"}',
         b'{"record":"trial","key":"k","state":"WON"}',
         b'{"record":"trial","key":"k","attempt":"two"}',
+        b'{"record":"ask","number":0,"params":{"a":NaN}}',
+        b'{"record":"ask","number":0,"params":{"a":-Infinity}}',
+        b'{"record":"ask","number":0,"params":{"a":1e999}}',
+        b'{"record":"ask","number":%s,"params":{}}' % (b"1" * 5000),
+        b'{"record":"ask","number":0,"params":%s}' % (b'{"a":' * 90_000 + b"1" + b"}" * 90_000),
+        b'{"record":"ask","number":0,"params":{"a":%s}}' % (b"[" * 150 + b"]" * 150),
     ],
 )
 def test_damaged_middle_line(tmp_path: Path, damage: bytes) -> None:
@@ -201,6 +209,91 @@ def test_damaged_middle_line(tmp_path: Path, damage: bytes) -> None:
     # The failed opening has not kept the lock.
     path.write_bytes(parts[0] + parts[2])
     opened(tmp_path).close()
+
+
+def test_what_an_editor_leaves_is_harmless(tmp_path: Path) -> None:
+    """Empty lines anywhere and a byte order mark change nothing that is read or appended."""
+    with opened(tmp_path) as ledger:
+        ledger.append(record_from_json(trial("k0")))
+    path = tmp_path / "trials.jsonl"
+    first, second = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"\xef\xbb\xbf" + first + b"\r\n\n" + second + b"  \n")
+    assert list(ledgers.read_records(tmp_path).trials) == ["k0"]
+    with opened(tmp_path) as ledger:
+        ledger.append(record_from_json(trial("k1")))
+    assert list(ledgers.read_records(tmp_path).trials) == ["k0", "k1"]
+
+
+@pytest.mark.parametrize("left", [None, b"", b"\n", b'{"record":"stu'])
+def test_a_lost_ledger_is_not_begun_anew(tmp_path: Path, left: bytes | None) -> None:
+    """Where results of earlier runs lie, an empty or missing ledger is damaged."""
+    opened(tmp_path).close()
+    ledgers.write_history(tmp_path, "k0", {"epoch": [1], "split": "holdout"})
+    path = tmp_path / "trials.jsonl"
+    path.unlink() if left is None else path.write_bytes(left)
+    with pytest.raises(
+        StudyError, match=r"trials\.jsonl: damaged: it has no records, but .*history"
+    ):
+        opened(tmp_path)
+    assert (path.read_bytes() if path.exists() else None) == left
+
+
+def test_an_append_needs_the_file_at_its_path(tmp_path: Path) -> None:
+    """A ledger that is removed or replaced while it is open takes no record in silence."""
+    folder = tmp_path / "s"
+    with opened(folder) as ledger:
+        (folder / "trials.jsonl").rename(folder / "moved.jsonl")
+        with pytest.raises(StorageError, match="removed or replaced"):
+            ledger.append(record_from_json(trial("k0")))
+        shutil.copy(folder / "moved.jsonl", folder / "trials.jsonl")
+        with pytest.raises(StorageError, match="removed or replaced"):
+            ledger.append(record_from_json(trial("k0")))
+        shutil.rmtree(folder)
+        with pytest.raises(StorageError, match="removed or replaced"):
+            ledger.append(record_from_json(trial("k0")))
+    with pytest.raises(StorageError, match="cannot be written"):
+        spool(folder, record_from_json(trial("k0")))
+    assert not folder.exists()
+
+
+def test_leftovers_of_kills_are_removed(tmp_path: Path) -> None:
+    """Temporary files go at the next start; nothing else does."""
+    opened(tmp_path).close()
+    for name in (".x.tmp", "spool/.k.json.0a.tmp", "weights/.k.safetensors.0a.tmp"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    (tmp_path / "weights" / "k.tmp").write_text("")
+    (tmp_path / "trials.jsonl").touch()
+    opened(tmp_path).close()
+    assert [path.name for path in tmp_path.rglob("*.tmp")] == ["k.tmp"]
+
+
+@pytest.mark.parametrize(
+    "history",
+    [
+        '{"epoch":3,"split":"holdout"}',
+        '{"epoch":["a"],"split":"holdout"}',
+        "{}",
+        "[]",
+        "[" * 10**5,
+    ],
+)
+def test_damaged_history(tmp_path: Path, history: str) -> None:
+    """A history is columns of numbers, or damaged."""
+    path = tmp_path / "history" / "k.json"
+    path.parent.mkdir()
+    path.write_text(history)
+    with pytest.raises(StudyError, match=r"history/k\.json: damaged"):
+        ledgers.read_history(tmp_path, "k")
+
+
+@pytest.mark.parametrize("owner", ["3", "[]", "{}", '{"pid":"x","host":1}', "{", "[" * 10**5])
+def test_an_owner_that_is_not_known(tmp_path: Path, owner: str) -> None:
+    """Whatever the file of the owner holds, a rival is refused in one line."""
+    with opened(tmp_path):
+        (tmp_path / "owner.json").write_text(owner)
+        with pytest.raises(StudyError, match="is being run by another process"):
+            opened(tmp_path)
 
 
 def test_records_of_tomorrow_are_read(tmp_path: Path) -> None:
@@ -277,14 +370,33 @@ def test_kill_between_append_and_unlink(tmp_path: Path) -> None:
     assert list((tmp_path / "spool").iterdir()) == []
 
 
-def test_damaged_spool_file_never_reaches_the_ledger(tmp_path: Path) -> None:
-    """A spool file that is no record is named and stays out of the ledger."""
+@pytest.mark.parametrize("content", ["{", '{"record":"trial","key":"k"}', "[" * 10**5])
+def test_damaged_spool_file_is_set_aside(
+    tmp_path: Path, content: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It stays out of the ledger under a name that says so, and the rest of the study goes on."""
     opened(tmp_path).close()
-    for content in ("{", '{"record":"trial","key":"k"}'):
-        (tmp_path / "spool" / "k.json").write_text(content)
-        with pytest.raises(StudyError, match=r"spool/k\.json: damaged"):
-            opened(tmp_path)
-    assert len(lines(tmp_path)) == 1
+    (tmp_path / "spool" / "k.json").write_text(content)
+    spool(tmp_path, record_from_json(trial("k1")))
+    with caplog.at_level(logging.WARNING):
+        assert list(ledgers.read_records(tmp_path).trials) == ["k1"]
+        assert re.search(r"spool/k\.json: damaged: .*; ignored", caplog.text)
+        with opened(tmp_path) as ledger:
+            assert list(ledger.records.trials) == ["k1"]
+    assert "its trial runs again" in caplog.text
+    (aside,) = (tmp_path / "spool").iterdir()
+    assert re.fullmatch(r"k\.json\.[0-9a-f]+\.damaged", aside.name)
+    assert aside.read_text() == content
+
+
+def test_a_folder_in_the_spool_is_set_aside(tmp_path: Path) -> None:
+    """So is a folder where a file should be."""
+    opened(tmp_path).close()
+    (tmp_path / "spool" / "k.json").mkdir()
+    assert ledgers.read_records(tmp_path).trials == {}
+    opened(tmp_path).close()
+    (aside,) = (tmp_path / "spool").iterdir()
+    assert aside.suffix == ".damaged"
 
 
 def test_killed_workers_leave_whole_spool_files_or_none(tmp_path: Path) -> None:

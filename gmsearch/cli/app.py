@@ -27,7 +27,7 @@ from gmsearch.cli.report import report
 from gmsearch.cli.run import run
 from gmsearch.cli.schema import schema
 from gmsearch.cli.show import show
-from gmsearch.errors import GmsearchError, InputError
+from gmsearch.errors import GmsearchError, InputError, StorageError
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "run": run,
@@ -78,6 +78,9 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # a terminal without our signs gets a `?`
     try:
         app(prog_name="gmsearch")
+    except StorageError as error:
+        typer.echo(str(error), err=True)
+        sys.exit(1)
     except InputError as error:
         typer.echo(str(error), err=True)
         sys.exit(2)

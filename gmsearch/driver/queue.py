@@ -16,7 +16,8 @@ from gmsearch.plain import Assignment
 from gmsearch.records import WorkRecord
 
 MAX_ATTEMPTS = 3
-"""Number of attempts in all at work that failed through no fault of its candidate."""
+"""Number of attempts at work that failed through no fault of its candidate; each later run makes
+one more."""
 
 AskedArms = dict[str, tuple[Arm, Assignment]]
 """Arms by digest, each with the first assignment that gives it, in the order they were
@@ -64,7 +65,7 @@ class Queue:
             if not missing or key in plans:
                 continue
             plan = TimingPlan(wanted=missing, **self._common(key, arm, params))
-            attempt = _next_attempt(self._results.last_timing(key, plan.request))
+            attempt = _next_attempt(self._results.last_timing(key, plan.request), self._run)
             if attempt is not None:
                 plans[key] = dataclasses.replace(plan, attempt=attempt)
         return list(plans.values())
@@ -79,7 +80,7 @@ class Queue:
         plans: dict[str, Plan] = {}
         for arm, params in arms.values():
             for run in tuning.open(arm):
-                attempt = _next_attempt(self._results.records.tuning.get(run.key))
+                attempt = _next_attempt(self._results.records.tuning.get(run.key), self._run)
                 if attempt is not None and run.key not in plans:
                     plans[run.key] = TuningPlan(
                         seed=space.tune.seed,
@@ -97,7 +98,7 @@ class Queue:
         plans: dict[str, Plan] = {}
         for seed, arm, params in self._repeats(arms):
             key = self._results.trial_key(arm, seed)
-            attempt = _next_attempt(self._results.records.trials.get(key))
+            attempt = _next_attempt(self._results.records.trials.get(key), self._run)
             if attempt is not None and key not in plans:
                 plans[key] = TrialPlan(
                     seed=seed,
@@ -135,7 +136,7 @@ class Queue:
         """Return whether a re-evaluation may succeed; the trial is lost if it may not."""
         last = self._results.records.last_measure(plan.key, plan.request)
         # What failed in an earlier run is tried again: the weights may have been restored.
-        if last is None or last.run != self._run or _next_attempt(last) is not None:
+        if last is None or last.run != self._run or _next_attempt(last, self._run) is not None:
             return True
         self.lost[plan.key] = weights(Path(self._folder), plan.key)
         return False
@@ -162,10 +163,11 @@ class Queue:
         }
 
 
-def _next_attempt(record: WorkRecord | None) -> int | None:
-    """Return the number of the attempt that is due; None if there is a final record."""
+def _next_attempt(record: WorkRecord | None, run: int) -> int | None:
+    """Return the number of the attempt that is due in a run; None if there is to be none."""
     if record is None:
         return 1
-    if record.final or record.attempt >= MAX_ATTEMPTS:
+    # The machine may have been mended since an earlier run: it is given one more attempt.
+    if record.final or (record.attempt >= MAX_ATTEMPTS and record.run == run):
         return None
     return int(record.attempt) + 1

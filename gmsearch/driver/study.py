@@ -16,7 +16,7 @@ from gmsearch.driver.preflight import RunContext
 from gmsearch.environment import describe
 from gmsearch.errors import InputError, StudyError
 from gmsearch.experiment import ImagesOnDisk
-from gmsearch.ledger import STUDIES, Ledger, write_atomic
+from gmsearch.ledger import STUDIES, Ledger, write_atomic, writing
 from gmsearch.plain import plain
 from gmsearch.records import DevicePart, ImagesPart, RunRecord
 from gmsearch.search import Scheduler
@@ -58,6 +58,8 @@ def open_study(
         require_same_data(ledger, context)
         for name, content in plugins.kept_files(_plugins_of(space)):
             if not (folder / name).exists() or (folder / name).read_bytes() != content:
+                with writing(folder / name):
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 write_atomic(folder / name, content)
         source = space.source.encode()
         if not frozen.exists() or frozen.read_bytes() != source:

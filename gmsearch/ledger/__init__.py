@@ -19,6 +19,7 @@ from gmsearch.ledger.files import (
     weights,
     write_atomic,
     write_history,
+    writing,
 )
 from gmsearch.ledger.reader import STUDIES, Records, newest, read_records, studies
 from gmsearch.ledger.study import Study, read_study
@@ -39,4 +40,5 @@ __all__ = [
     "weights",
     "write_atomic",
     "write_history",
+    "writing",
 ]

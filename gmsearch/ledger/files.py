@@ -11,13 +11,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gmsearch.errors import StudyError
+from gmsearch.errors import StorageError, StudyError
+from gmsearch.ledger.parsing import damaged, parse, read_bounded
 from gmsearch.records import WorkRecord
 
 LEDGER = "trials.jsonl"
 SPOOL = "spool"
 HISTORY = "history"
 WEIGHTS = "weights"
+CHECKPOINTS = "checkpoints"
 SPACE = "space.yaml"
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
@@ -40,11 +42,11 @@ def check_name(name: object, what: str = "study") -> str:
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn a failure of the file system into a StudyError that names the path and the remedy."""
+    """Turn a failure of the file system into a StorageError that names path and remedy."""
     try:
         yield
     except OSError as error:
-        raise StudyError(
+        raise StorageError(
             f"{path}: cannot be written: {error.strerror or error}; "
             "give the folder write permission and free space, or run elsewhere"
         ) from error
@@ -75,10 +77,11 @@ def sync_folder(folder: Path) -> None:
 def write_atomic(path: Path, data: bytes) -> Path:
     """Write `data` to `path` atomically: a reader sees all of it or the previous content.
 
-    Creates the folder. Raises StudyError where the file system refuses.
+    Creates the last folder of `path`, but not those above: what a study folder that was removed
+    still receives is refused. Raises StorageError where the file system refuses.
     """
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
         # Unlike tempfile's, a file that others may read as the umask admits.
         temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
@@ -124,26 +127,22 @@ def read_history(folder: Path, key: str) -> dict[str, Any] | None:
     """
     path = _history_path(folder, key)
     try:
-        data = path.read_bytes()
+        data = read_bounded(path)
     except FileNotFoundError:
         return None
-    return parse(data, str(path))
+    history = parse(data, str(path))
+    for name, column in history.items():
+        if not (isinstance(column, str) if name == "split" else _is_column(column)):
+            raise damaged(str(path), f"{name}: expected a list of numbers")
+    if not {"epoch", "split"} <= set(history):
+        raise damaged(str(path), "expected the keys epoch and split")
+    return history
 
 
-def parse(data: bytes, place: str) -> dict[str, Any]:
-    """Return the JSON object in `data`; StudyError naming `place` where there is none."""
-    try:
-        tree = json.loads(data.decode())
-    except ValueError as error:
-        raise damaged(place, str(error)) from error
-    if not isinstance(tree, dict):
-        raise damaged(place, f"expected a JSON object, got a {type(tree).__name__}")
-    return tree
-
-
-def damaged(place: str, reason: str) -> StudyError:
-    """Return the error for damaged content, with the remedy."""
-    return StudyError(f"{place}: damaged: {reason}; restore it from a backup or remove it")
+def _is_column(column: object) -> bool:
+    return isinstance(column, list) and all(
+        value is None or isinstance(value, (int, float)) for value in column
+    )
 
 
 def _history_path(folder: Path, key: str) -> Path:

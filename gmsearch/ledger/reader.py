@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
-import json
+import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from gmsearch.errors import InputError, StudyError
 from gmsearch.experiment import Bands
-from gmsearch.ledger.files import LEDGER, SPACE, SPOOL, damaged, parse
+from gmsearch.ledger.files import (
+    LEDGER,
+    SPACE,
+    SPOOL,
+)
+from gmsearch.ledger.parsing import damaged, decoded, lines, parse, read_bounded
 from gmsearch.metrics import HOLDOUT
 from gmsearch.records import (
     AskRecord,
@@ -34,6 +40,8 @@ SCHEMA = 1
 
 STUDIES = Path("studies")
 """Folder of all studies, relative to the current one."""
+
+_log = logging.getLogger(__name__)
 
 Identity = tuple[str, str, str, int, bool]
 
@@ -182,32 +190,37 @@ def scan(path: Path, records: Records) -> int:
     end = 0
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(lines(file, path), 1):
             if end + len(line) > size or not (line.endswith(b"\n") or _complete(line)):
                 break
-            place = f"{path}:{number}"
-            records.add(parse(line, place), place)
+            text = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+            if text.strip():  # an editor may leave empty lines
+                place = f"{path}:{number}"
+                records.add(parse(text, place), place)
             end += len(line)
     return end
 
 
 def _complete(line: bytes) -> bool:
     try:
-        json.loads(line.decode())
+        decoded(line)
     except ValueError:
         return False
     return True
 
 
-def read_spool(folder: Path) -> list[tuple[Path, dict[str, Any]]]:
-    """Return the lines that workers left, by file name; a vanished file is in the ledger."""
-    spooled = []
+def read_spool(folder: Path) -> Iterator[tuple[Path, dict[str, Any] | StudyError]]:
+    """Yield the lines that workers left, by file name, or what is wrong with a file.
+
+    A file that vanished meanwhile is in the ledger.
+    """
     for path in sorted((folder / SPOOL).glob("[!.]*.json")):
         try:
-            spooled.append((path, parse(path.read_bytes(), str(path))))
+            yield path, parse(read_bounded(path), str(path))
         except FileNotFoundError:
             continue
-    return spooled
+        except StudyError as error:
+            yield path, error
 
 
 def read_records(folder: Path) -> Records:
@@ -218,7 +231,7 @@ def read_records(folder: Path) -> Records:
     """
     records = Records(folder=folder)
     # Before the ledger: what the driver moves there meanwhile is then read from it.
-    spooled = read_spool(folder)
+    spooled = list(read_spool(folder))
     try:
         scan(folder / LEDGER, records)
     except OSError as error:
@@ -228,7 +241,12 @@ def read_records(folder: Path) -> Records:
     if records.study is None:
         raise damaged(str(folder / LEDGER), "it has no study record")
     for path, tree in spooled:
-        records.add(tree, str(path))
+        try:
+            if isinstance(tree, StudyError):
+                raise tree
+            records.add(tree, str(path))
+        except StudyError as error:
+            _log.warning("%s; ignored", error)
     return records
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
+import secrets
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +15,14 @@ from typing import Self
 import filelock
 
 from gmsearch import __version__
-from gmsearch.errors import StudyError
+from gmsearch.errors import StorageError, StudyError
 from gmsearch.ledger.files import (
+    CHECKPOINTS,
+    HISTORY,
     LEDGER,
+    SPACE,
     SPOOL,
+    WEIGHTS,
     check_name,
     json_line,
     sync_folder,
@@ -24,6 +30,7 @@ from gmsearch.ledger.files import (
     write_atomic,
     writing,
 )
+from gmsearch.ledger.parsing import damaged, parse, read_bounded
 from gmsearch.ledger.reader import SCHEMA, Records, read_spool, scan
 from gmsearch.records import Record, StudyRecord, record_from_json
 
@@ -68,12 +75,16 @@ class Ledger:
             (folder / SPOOL).mkdir(parents=True, exist_ok=True)
         lock = _acquire(folder)
         try:
+            _remove_leftovers(folder)
             if not path.exists():
+                _require_new(folder)
                 write_atomic(path, json_line(_study_record(study, space_digest).to_json()))
                 sync_folder(folder.parent)
             records = Records(folder=folder)
             with writing(path):
                 end = scan(path, records)
+                if records.study is None:
+                    _require_new(folder)
                 ledger = cls(folder, lock, records)
         except BaseException:
             lock.release()
@@ -109,11 +120,17 @@ class Ledger:
 
         A kill between appending and removing leaves a file whose record the next start recognises.
         """
-        spooled = read_spool(self.folder)
-        for path, tree in spooled:
-            self.records.check(tree, str(path))
-        records = [record_from_json(tree) for _, tree in spooled]
-        new = [record for record in records if not self.records.knows(record)]
+        spooled = []
+        for path, tree in read_spool(self.folder):
+            try:
+                if isinstance(tree, StudyError):
+                    raise tree
+                self.records.check(tree, str(path))
+            except StudyError as error:
+                self._set_aside(path, error)
+            else:
+                spooled.append((path, record_from_json(tree)))
+        new = [record for _, record in spooled if not self.records.knows(record)]
         if new:
             self.append(*new)
         with writing(self.folder / SPOOL):
@@ -121,11 +138,19 @@ class Ledger:
                 path.unlink(missing_ok=True)
         return new
 
+    def _set_aside(self, path: Path, error: StudyError) -> None:
+        """Rename a damaged file of the spool, so that its trial is run again."""
+        aside = path.with_name(f"{path.name}.{secrets.token_hex(4)}.damaged")
+        with writing(path):
+            path.rename(aside)
+        _log.warning("%s; kept as %s, and its trial runs again", error, aside.name)
+
     def close(self) -> None:
         """Free the lock; a second call does nothing."""
         if self._lock.is_locked:
             os.close(self._file)
-            (self.folder / _OWNER).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # read-only by now, perhaps
+                (self.folder / _OWNER).unlink(missing_ok=True)
             self._lock.release()
 
     def __enter__(self) -> Self:
@@ -147,6 +172,7 @@ class Ledger:
             self._write(b"\n")
 
     def _write(self, data: bytes) -> None:
+        self._require_in_place()
         before = os.fstat(self._file).st_size
         with writing(self._path):
             try:
@@ -154,6 +180,36 @@ class Ledger:
             except BaseException:
                 os.ftruncate(self._file, before)
                 raise
+
+    def _require_in_place(self) -> None:
+        """Raise StorageError if the open file is no longer the one at its path."""
+        try:
+            there = os.path.samestat(self._path.stat(), os.fstat(self._file))
+        except OSError:
+            there = False
+        if not there:
+            raise StorageError(
+                f"{self._path}: was removed or replaced while the study ran; what finished since "
+                "is lost: restore the folder, then run the study again"
+            )
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove temporary files that a killed process left; only the owner of the lock may."""
+    for part in (".", SPOOL, HISTORY, WEIGHTS, CHECKPOINTS):
+        for path in (folder / part).glob(".*.tmp"):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _require_new(folder: Path) -> None:
+    """Raise StudyError if a folder without a ledger holds results of a study."""
+    kept = [name for name in (SPACE, HISTORY, WEIGHTS) if (folder / name).exists()]
+    if kept:
+        raise damaged(
+            str(folder / LEDGER),
+            f"it has no records, but the folder holds {' and '.join(kept)} of earlier runs",
+        )
 
 
 def _acquire(folder: Path) -> filelock.BaseFileLock:
@@ -178,10 +234,10 @@ def _acquire(folder: Path) -> filelock.BaseFileLock:
 
 def _owner(folder: Path) -> str:
     try:
-        owner = json.loads((folder / _OWNER).read_bytes())
-    except (OSError, ValueError):
+        owner = parse(read_bounded(folder / _OWNER), _OWNER)
+        return f"process {int(owner['pid'])} on {owner['host']}"
+    except (OSError, StudyError, LookupError, TypeError, ValueError):
         return "another process"
-    return f"process {owner['pid']} on {owner['host']}"
 
 
 def _study_record(study: str, space_digest: str) -> StudyRecord:

@@ -18,8 +18,7 @@ import torch
 
 from gmsearch import __version__, ledger
 from gmsearch.errors import DataError
-
-_FOLDER = "checkpoints"
+from gmsearch.ledger.files import CHECKPOINTS
 
 _log = logging.getLogger(__name__)
 
@@ -53,7 +52,8 @@ def read(folder: Path, key: str) -> dict[str, Any] | None:
 def remove(folder: Path, key: str) -> None:
     """Remove the checkpoints of a trial."""
     for path in _paths(folder, key):
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def _read(path: Path, key: str) -> dict[str, Any]:
@@ -76,4 +76,4 @@ def _origin(key: str) -> dict[str, str]:
 
 def _paths(folder: Path, key: str) -> tuple[Path, Path]:
     name = ledger.check_name(key, "record")
-    return folder / _FOLDER / f"{name}.pt", folder / _FOLDER / f"{name}.previous.pt"
+    return folder / CHECKPOINTS / f"{name}.pt", folder / CHECKPOINTS / f"{name}.previous.pt"

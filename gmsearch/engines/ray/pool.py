@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray import tune
 
+from gmsearch.errors import StorageError
 from gmsearch.experiment import Decision, plan_from
 from gmsearch.plain import plain
 
@@ -76,6 +77,8 @@ class Worker(tune.Trainable):
             progress = self._work.send(decision)
         except StopIteration:
             return {"done": True}
+        except StorageError as error:
+            return {"done": True, "storage": str(error)}
         # As text, since Tune flattens results.
         return {"done": False, "progress": json.dumps(plain(progress))}
 

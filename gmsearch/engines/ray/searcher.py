@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray.tune.search import Searcher
 
-from gmsearch.errors import GmsearchError
+from gmsearch.errors import GmsearchError, StorageError
 from gmsearch.experiment import Plan, Progress
 
 if TYPE_CHECKING:
@@ -52,12 +52,18 @@ class DriverSearcher(Searcher):
     def on_trial_complete(
         self,
         trial_id: str,
-        result: dict[str, Any] | None = None,  # noqa: ARG002 - the record is in the spool
+        result: dict[str, Any] | None = None,
         error: bool = False,  # noqa: FBT001, FBT002, ARG002 - Tune calls it by these names
     ) -> None:
-        """Let the driver collect the record; a worker that died left none."""
+        """Let the driver collect the record; a worker that died left none.
+
+        One that could not write it ends the study: the next would not be able to either.
+        """
         plan = self._plans.pop(trial_id, None)
         if plan is None or self.error is not None:
+            return
+        if result is not None and "storage" in result:
+            self.error = StorageError(result["storage"])
             return
         try:
             self._driver.finish(plan)
