@@ -9,6 +9,7 @@ GmsearchError
 │   ├── CheckpointError         a file of weights that is missing, damaged or of another network
 │   └── StudyError              a study folder that is locked, damaged or of another space
 │       └── StorageError        a disk or folder that refuses to be written; exit code 1
+├── SessionError                a Ray session that died under a running study; exit code 1
 ├── PluginCodeError             a plugin's code raised, or returned what its part may not return
 └── DivergedError               training produced a loss or a result that is not finite
 """
@@ -82,6 +83,10 @@ class StudyError(InputError):
 
 class StorageError(StudyError):
     """A disk or folder that refuses to be written: the machine's fault, never a trial's."""
+
+
+class SessionError(GmsearchError):
+    """A Ray session that died under a running study; what finished is saved."""
 
 
 class PluginCodeError(GmsearchError):

@@ -65,13 +65,6 @@ def _cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-@pytest.fixture(autouse=True)
-def _untraced(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep coverage out of the processes that a test starts, unless it is marked `traced`."""
-    if request.node.get_closest_marker("traced") is None:
-        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
-
-
 @pytest.fixture(scope="session")
 def tiny_text() -> str:
     """Return the tiny space file."""

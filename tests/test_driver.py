@@ -21,7 +21,7 @@ from gmsearch.errors import StudyError
 from gmsearch.experiment import Plan, TimingPlan, TrialPlan
 from gmsearch.ledger import STUDIES, Records, read_records, spool
 from gmsearch.plain import digest
-from gmsearch.records import Failure, State
+from gmsearch.records import Failure, State, TimingRecord
 from gmsearch.space import Space
 from gmsearch.spacefile import load_space
 
@@ -174,19 +174,24 @@ def test_a_timing_runs_alone_and_first(tiny_space: Path) -> None:
     edit(tiny_space, two, (", gate.activation: relu6", ""), ("flops:", "latency_ms:"))
     space, log = load_space(tiny_space), Log()
     with open_study(space, context_of(space), log, engine="serial") as driver:
-        for _ in range(2):
-            plan = driver.next()
-            assert isinstance(plan, TimingPlan)
+        timings = 0
+        while isinstance(first := driver.next(), TimingPlan):
+            timings += 1
             assert driver.next() is None
-            list(runner.run(plan))
-            driver.finish(plan)
-        first, second = driver.next(), driver.next()
+            list(runner.run(first))
+            driver.finish(first)
+        second = driver.next()
+        assert timings >= 2
         assert isinstance(first, TrialPlan)
         assert isinstance(second, TrialPlan)
         assert first.known["latency_ms"] > 0
     records, log = run_all(tiny_space)
     assert {p.kind for p in log.plans} == {"trial"}
-    timed = {t.digest: (t.metrics or {})["latency_ms"] for t in records.timings}
+    best: dict[str, TimingRecord] = {}
+    for timing in records.timings:
+        if timing.counts_before(best.get(timing.digest)):
+            best[timing.digest] = timing
+    timed = {digest: (timing.metrics or {})["latency_ms"] for digest, timing in best.items()}
     assert len(timed) == 2
     assert all(t.metrics["latency_ms"] == timed[t.digest] for t in records.trials.values())
 

@@ -197,7 +197,6 @@ with open_study(space, context, Log(), engine="ray", scheduler=EverySecond()) as
 
 @pytest.mark.ray
 @pytest.mark.slow
-@pytest.mark.traced
 def test_both_engines_stop_alike(longer: Path) -> None:
     """Ray's workers write the same records and histories as the serial engine, PRUNED or not."""
     edit(longer, ("study: tiny", "study: serial"))

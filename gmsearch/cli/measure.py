@@ -1,13 +1,15 @@
-"""`gmsearch measure`: re-evaluates finished trials on other bands, a split or a protocol."""
+"""`gmsearch measure`: other bands, a split or a protocol of finished trials; latency again."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from gmsearch.cli.flags import DataRoot, StudyName
+from gmsearch.cli.interrupts import INTERRUPTED
 from gmsearch.errors import FieldError, InputError
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from gmsearch.driver.preflight import RunContext
-    from gmsearch.experiment import Bands, RemeasurePlan
+    from gmsearch.experiment import Bands, Plan
     from gmsearch.ledger import Ledger
     from gmsearch.space import Space
 
@@ -54,12 +56,22 @@ def measure(
     split: Annotated[
         Literal["evaluation", "holdout"], typer.Option(help="Split to evaluate.")
     ] = "evaluation",
+    latency: Annotated[
+        bool, typer.Option("--latency", help="Time the candidates again, instead of bands.")
+    ] = False,
+    disturbed: Annotated[
+        bool, typer.Option("--disturbed", help="With --latency: only disturbed timings.")
+    ] = False,
     data_root: DataRoot = None,
 ) -> None:
-    """Re-evaluate finished trials on other bands.
+    """Re-evaluate finished trials on other bands, or time candidates again.
 
     Uses the saved weights; trains nothing. Options not given are the study's.
     """
+    if disturbed and not latency:
+        raise InputError("--disturbed: expected --latency with it; add it")
+    if latency:
+        raise typer.Exit(time_again(study, disturbed=disturbed, data_root=data_root))
     options = {"edge": edge, "rescale": rescale, "dc": dc, "boundary": boundary, "bn": bn}
     raise typer.Exit(
         measure_study(
@@ -78,36 +90,76 @@ def measure_study(
     data_root: Path | None,
 ) -> int:
     """Measure the requested bands that finished trials lack; return the exit code."""
+    from gmsearch.cli.studies import space_path
+    from gmsearch.driver.preflight import inspect_run
+
+    console, space = _read(study, data_root)
+    bands = _bands(space.bands, radii, ranges, options)
+    context = inspect_run(space, space_path(study))
+    _require_possible(bands, split, context)
+    with _opened(study, space, context, console) as ledger:
+        return _measure(ledger, space, context, bands, split=split, console=console)
+    return INTERRUPTED
+
+
+def time_again(study: str, *, disturbed: bool, data_root: Path | None) -> int:
+    """Time the candidates of a study again, or only those disturbed; return the exit code."""
+    from gmsearch.cli.studies import space_path
+    from gmsearch.driver import run_record
+    from gmsearch.driver.preflight import inspect_run
+    from gmsearch.driver.queue import timings_again
+
+    console, space = _read(study, data_root)
+    context = inspect_run(space, space_path(study))
+    with _opened(study, space, context, console) as ledger:
+        start = run_record(ledger, space, context, "measure")
+        plans = timings_again(space, context, ledger, run=start.run, disturbed=disturbed)
+        if not plans:
+            which = "no timing was disturbed" if disturbed else "its space asks for no timing"
+            console.print(f"{space.study}: nothing to do; {which}")
+            return 0
+        ledger.append(start)
+        failed = _run(ledger, space, plans, console)
+        done = f"{len(plans) - failed} candidates timed again"
+        console.print(f"{space.study}: {done}; `gmsearch report` shows them")
+        return 1 if failed else 0
+    return INTERRUPTED
+
+
+def _read(study: str, data_root: Path | None) -> tuple[Console, Space]:
+    """Return the console for messages, and the space of a study."""
     import logging
 
     from rich.console import Console
 
-    from gmsearch.cli.interrupts import INTERRUPTED, signals_as_interrupts
-    from gmsearch.cli.studies import study_folder
-    from gmsearch.driver import require_same_data
-    from gmsearch.driver.preflight import inspect_run
-    from gmsearch.ledger import Ledger
+    from gmsearch.cli.studies import space_path
     from gmsearch.spacefile import load_space
 
     console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
     logging.basicConfig(format="gmsearch: %(message)s", level=logging.WARNING)
-    folder = study_folder(study)
-    path = folder / "space.yaml"
 
     def announce(_study: str, files: Sequence[Path]) -> None:
         console.print(f"{study}: executes {', '.join(map(str, files))}")
 
-    space = load_space(path, data_root=data_root, execute=True, announce=announce)
-    bands = _bands(space.bands, radii, ranges, options)
-    context = inspect_run(space, path)
-    _require_possible(bands, split, context)
+    path = space_path(study)
+    return console, load_space(path, data_root=data_root, execute=True, announce=announce)
+
+
+@contextlib.contextmanager
+def _opened(study: str, space: Space, context: RunContext, console: Console) -> Iterator[Ledger]:
+    """Open the ledger of a study; an interrupt ends the block and is announced."""
+    from gmsearch.cli.interrupts import signals_as_interrupts
+    from gmsearch.cli.studies import space_path
+    from gmsearch.driver import require_same_data
+    from gmsearch.ledger import Ledger
+
+    folder = space_path(study).parent
     try:
         with signals_as_interrupts(), Ledger.open(folder, space.study, space.digest) as ledger:
             require_same_data(ledger, context)
-            return _measure(ledger, space, context, bands, split=split, console=console)
+            yield ledger
     except KeyboardInterrupt:
         console.print("Interrupted. Finished measurements are saved; the same command resumes.")
-        return INTERRUPTED
 
 
 def _measure(
@@ -143,19 +195,19 @@ def _measure(
     return 1 if failed or remeasurer.lost else 0
 
 
-def _run(ledger: Ledger, space: Space, plans: Sequence[RemeasurePlan], console: Console) -> int:
+def _run(ledger: Ledger, space: Space, plans: Sequence[Plan], console: Console) -> int:
     """Run the plans one after another; return how many failed."""
     import collections
 
     from gmsearch import runner
     from gmsearch.cli.live import name_of, outcome
-    from gmsearch.records import MeasureRecord
+    from gmsearch.records import WorkRecord
 
     failed = 0
     for number, plan in enumerate(plans, start=1):
         collections.deque(runner.run(plan), maxlen=0)
         (record,) = ledger.take_spool()
-        assert isinstance(record, MeasureRecord), "a re-evaluation leaves its own record"
+        assert isinstance(record, WorkRecord), "work leaves its own record"
         failed += record.failure is not None
         head = f"[{number}/{len(plans)}] {name_of(space, plan)}"
         console.print(f"{head}: {outcome(space, record)}")

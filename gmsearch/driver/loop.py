@@ -132,12 +132,17 @@ class Driver:
             return "continue"
         return self.scheduler.decide(progress)
 
-    def finish(self, plan: Plan) -> None:
-        """Collect the record that the worker left in the spool; without one, it was lost."""
+    def finish(self, plan: Plan, *, hung: bool = False) -> None:
+        """Collect the record that the worker left in the spool; without one, it was lost.
+
+        `hung` tells that the worker was ended because it did nothing any more.
+        """
         new = self._ledger.take_spool()
         record = self._recorded(plan)
         if record is None:
-            record = plan.failed(Failure.INFRASTRUCTURE, self._why_missing(plan, new))
+            failure = Failure.HANG if hung else Failure.INFRASTRUCTURE
+            reason = "the worker did nothing any more" if hung else self._why_missing(plan, new)
+            record = plan.failed(failure, reason)
             self._ledger.append(record)
         del self._running[plan.key]
         self._observer.finished(plan, record)
@@ -175,8 +180,9 @@ class Driver:
         """Fill the queue with missing work; if there is none, tell and ask the sampler."""
         while not self._exhausted:
             arms = self._proposals.trainable()
-            self._pending.extend(self._queue.timings(arms))
+            self._pending.extend(self._queue.timings(self._proposals.trainable(timed=False)))
             if not self._pending:
+                self._name_doubtful()
                 self._proposals.record_infeasible()
                 self._pending.extend(self._queue.tunings(arms))
             if not self._pending:
@@ -209,6 +215,16 @@ class Driver:
                 _log.warning("%s", remark)
         if self.untrained:
             self.remark = f"{self.untrained} arms are left out: no value of tune could be trained"
+
+    def _name_doubtful(self) -> None:
+        """Remark that constraints are judged on a timing of the baseline that was disturbed."""
+        doubtful = self._results.doubtful_constraints
+        if doubtful:
+            named, study = ", ".join(map(str, doubtful)), self.space.study
+            self.remark = (
+                f"{named}: judged on a timing of the baseline that was disturbed; on a quiet "
+                f"machine, `gmsearch measure {study} --latency --disturbed` times it again"
+            )
 
     def _name_lost(self) -> None:
         """Remark which finished trials cannot be measured on the bands of the space."""

@@ -62,14 +62,17 @@ class ArmResults:
         latencies = {name: measured[name] for name in self.timed if name in measured}
         return {**self.static(arm.candidate), **latencies}
 
-    def violations(self, arm: Arm) -> dict[str, float]:
+    def violations(self, arm: Arm, *, timed: bool = True) -> dict[str, float]:
         """Return the excess of `arm` over each constraint that is decided before training.
 
         A timed metric breaks its bound only if its whole interval does. A constraint on a metric
-        that could not be measured is not decided here.
+        that could not be measured is not decided here; nor is, without `timed`, one on a metric
+        that is measured by timing.
         """
         broken = {}
         for constraint in self.space.constraints:
+            if constraint.timed and not timed:
+                continue
             excess = self._excess(constraint, arm)
             if excess is not None and excess > 0:
                 broken[constraint.metric] = excess
@@ -148,7 +151,23 @@ class ArmResults:
 
     def last_timing(self, key: str, request: str) -> TimingRecord | None:
         """Return the record of the last attempt at a timing."""
-        return self._timings.of(key).get(request)
+        return self._timings.last(key, request)
+
+    def disturbed(self, arm: Arm) -> tuple[str, ...]:
+        """Return the timed metrics of `arm` that only a disturbed timing measured."""
+        doubtful: set[str] = set()
+        for record in self._timings.of(self.timing_key(arm)).values():
+            if record.disturbed:
+                doubtful |= set(record.metrics or {})
+        return tuple(name for name in self.timed if name in doubtful)
+
+    @property
+    def doubtful_constraints(self) -> list[Constraint]:
+        """The constraints whose bound is a multiple of a disturbed timing of the baseline."""
+        if self.baseline is None:
+            return []
+        disturbed = self.disturbed(self.baseline)
+        return [c for c in self.space.constraints if c.of_baseline and c.metric in disturbed]
 
     def _trials(self, arm: Arm) -> list[TrialRecord | None]:
         """Return the trials of an arm, one per seed; None for those without a record."""

@@ -31,15 +31,18 @@ class Proposals:
         """Return the number of proposals."""
         return len(self._proposals)
 
-    def trainable(self) -> AskedArms:
+    def trainable(self, *, timed: bool = True) -> AskedArms:
         """Return the proposed arms that are allowed and break no known constraint, in order.
 
-        An arm may have been forbidden since it was proposed.
+        An arm may have been forbidden since it was proposed. Without `timed`, arms that break a
+        bound on what is measured by timing are returned too: it may be measured again.
         """
         arms: AskedArms = {}
         for proposal, arm in zip(self._proposals, self._arms, strict=True):
             allowed = not self._space.forbidden(proposal.assignment)
-            if allowed and arm.digest not in arms and not self._results.violations(arm):
+            if not allowed or arm.digest in arms:
+                continue
+            if not self._results.violations(arm, timed=timed):
                 arms[arm.digest] = (arm, proposal.assignment)
         return arms
 

@@ -5,19 +5,24 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from gmsearch.driver.outcomes import ArmResults
+from gmsearch.driver.preflight import RunContext
 from gmsearch.driver.remeasure import Remeasurer
 from gmsearch.experiment import Arm, Plan, RemeasurePlan, TimingPlan, TrialPlan, TuningPlan
-from gmsearch.ledger import weights
+from gmsearch.ledger import Ledger, weights
 from gmsearch.metrics import is_trained
 from gmsearch.plain import Assignment
 from gmsearch.records import WorkRecord
+from gmsearch.space import Space
 
 MAX_ATTEMPTS = 3
 """Number of attempts at work that failed through no fault of its candidate; each later run makes
 one more."""
+
+Again = Literal["this run", "disturbed", "all"]
+"""Timings that are made again although there is one."""
 
 AskedArms = dict[str, tuple[Arm, Assignment]]
 """Arms by digest, each with the first assignment that gives it, in the order they were
@@ -52,23 +57,41 @@ class Queue:
         """Finished trials that lack a band and cannot be measured, with their weights' paths."""
         return self._remeasurer.lost
 
-    def timings(self, arms: AskedArms) -> list[Plan]:
-        """Return the timings that are due, the baseline's first."""
+    def timings(self, arms: AskedArms, *, again: Again = "this run") -> list[Plan]:
+        """Return the timings that are due, the baseline's first.
+
+        Args:
+            arms: whose candidates are timed.
+            again: which timings are made again: the disturbed ones of this run, up to three
+                times; all disturbed ones; or all.
+        """
         wanted = list(arms.values())
         baseline = self._results.space.baseline
         if self._results.baseline is not None and baseline is not None:
             wanted.insert(0, (self._results.baseline, baseline))
         plans: dict[str, Plan] = {}
         for arm, params in wanted:
-            key, measured = self._results.timing_key(arm), self._results.timing(arm)
-            missing = tuple(name for name in self._results.timed if name not in measured)
-            if not missing or key in plans:
-                continue
-            plan = TimingPlan(wanted=missing, **self._common(key, arm, params))
-            attempt = _next_attempt(self._results.last_timing(key, plan.request), self._run)
-            if attempt is not None:
-                plans[key] = dataclasses.replace(plan, attempt=attempt)
+            key = self._results.timing_key(arm)
+            plan = None if key in plans else self._timing(key, arm, params, again)
+            if plan is not None:
+                plans[key] = plan
         return list(plans.values())
+
+    def _timing(self, key: str, arm: Arm, params: Assignment, again: Again) -> TimingPlan | None:
+        """Return the timing of an arm that is due, if one is."""
+        results, measured = self._results, self._results.timing(arm)
+        missing = tuple(name for name in results.timed if name not in measured)
+        repeated = results.timed if again == "all" else results.disturbed(arm)
+        wanted = missing or repeated
+        if not wanted:
+            return None
+        plan = TimingPlan(wanted=wanted, **self._common(key, arm, params))
+        last = results.last_timing(key, plan.request)
+        attempt = _next_attempt(last, self._run)
+        if not missing and last is not None:
+            tired = last.run != self._run or last.attempt >= MAX_ATTEMPTS
+            attempt = None if again == "this run" and tired else last.attempt + 1
+        return None if attempt is None else dataclasses.replace(plan, attempt=attempt)
 
     def tunings(self, arms: AskedArms) -> list[Plan]:
         """Return the runs that are due before training values can be chosen."""
@@ -171,3 +194,25 @@ def _next_attempt(record: WorkRecord | None, run: int) -> int | None:
     if record.final or (record.attempt >= MAX_ATTEMPTS and record.run == run):
         return None
     return int(record.attempt) + 1
+
+
+def timings_again(
+    space: Space, context: RunContext, ledger: Ledger, *, run: int, disturbed: bool
+) -> list[Plan]:
+    """Return the timings to make again for all arms of a study.
+
+    Args:
+        space: of the study.
+        context: properties of the data and the device.
+        ledger: open.
+        run: number of the run they belong to.
+        disturbed: whether only disturbed timings are made again.
+    """
+    results = ArmResults(space, context, ledger.records)
+    arms: AskedArms = {}
+    for record in ledger.records.asks:
+        assignment = space.assignment(record.params)
+        arm = results.arm(assignment)
+        arms.setdefault(arm.digest, (arm, assignment))
+    queue = Queue(results, ledger.folder, run)
+    return queue.timings(arms, again="disturbed" if disturbed else "all")

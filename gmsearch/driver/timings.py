@@ -9,14 +9,15 @@ from gmsearch.records import TimingRecord
 
 
 class TimingIndex:
-    """The last attempt at each timing; follows the ledger as it grows."""
+    """The timings by key and request; follows the ledger as it grows."""
 
     def __init__(self, records: Records, driver_device: str) -> None:
         """Index the timings in `records`; `driver_device` is the name of the driver's device."""
         self._records = records
         self._driver_device = driver_device
         self._read = 0
-        self._by_key: dict[str, dict[str, TimingRecord]] = {}
+        self._last: dict[tuple[str, str], TimingRecord] = {}
+        self._best: dict[str, dict[str, TimingRecord]] = {}
         self._device: tuple[int, str] | None = None
 
     @property
@@ -30,13 +31,21 @@ class TimingIndex:
         return self._driver_device if self._device is None else self._device[1]
 
     def of(self, key: str) -> Mapping[str, TimingRecord]:
-        """Return the last records of one key, by request."""
+        """Return the record that counts for each request of one key."""
         self._update()
-        return self._by_key.get(key, {})
+        return self._best.get(key, {})
+
+    def last(self, key: str, request: str) -> TimingRecord | None:
+        """Return the last attempt at a timing."""
+        self._update()
+        return self._last.get((key, request))
 
     def _update(self) -> None:
         for record in self._records.timings[self._read :]:
-            self._by_key.setdefault(record.key, {})[record.request] = record
+            self._last[record.key, record.request] = record
+            best = self._best.setdefault(record.key, {})
+            if record.counts_before(best.get(record.request)):
+                best[record.request] = record
             if record.metrics and record.device_name and self._is_ours(record.run):
                 latest = self._device is None or self._device[0] != record.run
                 if latest:

@@ -82,6 +82,12 @@ class Constraint:
         """Whether it can be judged before training, by timing."""
         return lookup(self.metric).known == "timed"
 
+    @property
+    def of_baseline(self) -> bool:
+        """Whether a bound is a multiple of the baseline's value."""
+        bounds = (self.minimum, self.maximum)
+        return any(bound is not None and bound.of_baseline for bound in bounds)
+
     def excess(self, value: float, baseline: float | None) -> float:
         """Return by how much `value` exceeds the bounds, in the metric's unit; <= 0 is feasible.
 

@@ -56,6 +56,19 @@ class TimingRecord(Record):
         """Whether the timing is never run again."""
         return is_final(self.failure)
 
+    def counts_before(self, earlier: TimingRecord | None) -> bool:
+        """Return whether this timing counts rather than an earlier one of the same request.
+
+        An undisturbed one counts before a disturbed one, and that before one that failed; of two
+        alike, the later one counts.
+        """
+        return earlier is None or self.rank >= earlier.rank
+
+    @property
+    def rank(self) -> int:
+        """How far the timing can be relied on: 0 for one that failed, 1 if disturbed, else 2."""
+        return 0 if not self.metrics else 1 if self.disturbed else 2
+
     @property
     def spool_name(self) -> str:
         """Name of the record's file in the spool, without its suffix."""

@@ -32,6 +32,8 @@ os.environ["RAY_AUTH_MODE"] = "token"  # whatever the environment says: nobody e
 from gmsearch.engines.ray.pool import Decisions, tuner  # noqa: E402
 from gmsearch.engines.ray.searcher import DriverSearcher  # noqa: E402
 from gmsearch.engines.ray.session import joined, private, temporary_folder  # noqa: E402
+from gmsearch.engines.ray.watch import HANG_SECONDS, Watch  # noqa: E402
+from gmsearch.errors import SessionError  # noqa: E402
 
 if TYPE_CHECKING:
     from gmsearch.driver import Driver
@@ -40,7 +42,11 @@ __all__ = ["joined", "private", "run"]
 
 
 def run(
-    driver: Driver, *, workers: int, session: AbstractContextManager[None] | None = None
+    driver: Driver,
+    *,
+    workers: int,
+    session: AbstractContextManager[None] | None = None,
+    hang_seconds: float = HANG_SECONDS,
 ) -> None:
     """Run plans on up to `workers` actors until the driver has none left.
 
@@ -49,14 +55,22 @@ def run(
         workers: number of trials that run at once.
         session: where they run, such as `joined(address)`; defaults to a private session with as
             many CPUs and GPUs as the workers need.
+        hang_seconds: how long a worker may use no CPU time before it is ended and its plan run
+            again.
+
+    Raises:
+        InputError: Ray cannot start here.
+        SessionError: a process of Ray's own died; what finished is saved.
+        StorageError: the study's folder cannot be written any more.
     """
     resources = driver.space.resources
     if session is None:
         session = private(workers * resources.cpus, workers * resources.gpus)
-    with session, temporary_folder() as folder:
+    with session, temporary_folder() as folder, temporary_folder() as signs:
         decisions = Decisions() if driver.scheduler is not None else None
-        searcher = DriverSearcher(driver, decisions)
-        tuner(
+        watch = Watch(signs, hang_seconds=hang_seconds)
+        searcher = DriverSearcher(driver, decisions, watch=watch, signs=signs)
+        pool = tuner(
             searcher,
             name=driver.space.study,
             cpus=resources.cpus,
@@ -64,6 +78,14 @@ def run(
             workers=workers,
             decisions=decisions,
             folder=folder,
-        ).fit()
+        )
+        with watch:
+            try:
+                pool.fit()
+            except BaseException as error:
+                if watch.failure is None:
+                    raise
+                message = f"{watch.failure}; finished trials are saved: run the study again"
+                raise SessionError(message) from error
     if searcher.error is not None:
         raise searcher.error

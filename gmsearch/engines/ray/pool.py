@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray import tune
 
+from gmsearch.engines.ray.watch import at_work
 from gmsearch.errors import StorageError
 from gmsearch.experiment import Decision, plan_from
 from gmsearch.plain import plain
@@ -61,6 +62,7 @@ class Worker(tune.Trainable):
         plan = plan_from(tree)
         self._work = runner.run(plan)
         self._key = plan.key
+        self._signs = config["signs"]
         self._decisions = decisions
         self._started = False
 
@@ -74,7 +76,8 @@ class Worker(tune.Trainable):
         decision = self._decisions.of(self._key) if self._decisions and self._started else None
         self._started = True
         try:
-            progress = self._work.send(decision)
+            with at_work(self._signs, self._key):
+                progress = self._work.send(decision)
         except StopIteration:
             return {"done": True}
         except StorageError as error:

@@ -13,16 +13,28 @@ from gmsearch.experiment import Plan, Progress
 if TYPE_CHECKING:
     from gmsearch.driver import Driver
     from gmsearch.engines.ray.pool import Decisions
+    from gmsearch.engines.ray.watch import Watch
 
 
 class DriverSearcher(Searcher):
     """Hands Tune the driver's plans, and reports their progress and ends to the driver."""
 
-    def __init__(self, driver: Driver, decisions: Decisions | None) -> None:
-        """Keep the driver, which stays in this process."""
+    def __init__(
+        self, driver: Driver, decisions: Decisions | None, *, watch: Watch, signs: str
+    ) -> None:
+        """Keep the driver, which stays in this process.
+
+        Args:
+            driver: of an open study.
+            decisions: of the scheduler; None without one.
+            watch: knows which workers hung.
+            signs: folder of the signs that workers leave for it.
+        """
         super().__init__()
         self._driver = driver
         self._decisions = decisions
+        self._watch = watch
+        self._signs = signs
         self._plans: dict[str, Plan] = {}
         self.error: GmsearchError | None = None
         """Exception of the driver; Tune would wrap it and continue."""
@@ -39,7 +51,7 @@ class DriverSearcher(Searcher):
         if plan is None:
             return Searcher.FINISHED if self._driver.finished else None
         self._plans[trial_id] = plan
-        return {"plan": json.dumps(plan.to_json())}
+        return {"plan": json.dumps(plan.to_json()), "signs": self._signs}
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
         """Report an epoch to the driver; the worker waits, and learns of a decision to stop."""
@@ -66,7 +78,7 @@ class DriverSearcher(Searcher):
             self.error = StorageError(result["storage"])
             return
         try:
-            self._driver.finish(plan)
+            self._driver.finish(plan, hung=self._watch.hung(plan.key))
         except GmsearchError as raised:
             self.error = raised
 

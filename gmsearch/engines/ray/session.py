@@ -6,14 +6,24 @@ import contextlib
 import logging
 import math
 import os
+import resource
 import secrets
 import signal
+import sys
 import tempfile
+import threading
 from collections.abc import Iterator
+from pathlib import Path
 
+import psutil
 import ray
+from ray.job_config import JobConfig
+
+from gmsearch.engines.ray.watch import end_children
+from gmsearch.errors import InputError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SHUTDOWN_SECONDS = 15
 _TOKEN = secrets.token_hex(32)  # one a process: Ray reads it once
 
 
@@ -23,20 +33,84 @@ def private(cpus: int, gpus: float) -> Iterator[None]:
 
     Connections need a token that only this process and its children know. An address or another
     Ray in the environment is ignored.
+
+    Raises:
+        InputError: Ray cannot start here; names the reason and a remedy.
     """
-    with _environment("RAY_AUTH_TOKEN", _TOKEN), _kept_signal_handlers():
-        ray.init(
-            address="local",
-            num_cpus=cpus,
-            num_gpus=math.ceil(gpus) or None,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
+    _require_memory()
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    try:
+        with _environment("RAY_AUTH_TOKEN", _TOKEN), _kept_signal_handlers():
+            ray.init(
+                address="local",
+                num_cpus=cpus,
+                num_gpus=math.ceil(gpus) or None,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                job_config=_job_config(),
+            )
+    except (OSError, RuntimeError, ValueError) as error:
+        _end(before)
+        raise InputError(_why_not(error)) from error
     try:
         yield
     finally:
-        ray.shutdown()
+        _end(before)
+
+
+def _end(before: set[int]) -> None:
+    """End the session, and what is left of it after a while, though interrupted again."""
+    with _deaf():
+        ending = threading.Thread(target=ray.shutdown, daemon=True)
+        ending.start()
+        ending.join(_SHUTDOWN_SECONDS)
+        end_children(before)
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """Ignore interrupts for a moment; the one that led here is being obeyed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+class _DriverPath(list[str]):
+    """Import path of workers: the driver's, to which Ray adds the current folder in vain."""
+
+    def extend(self, _: object) -> None:
+        """Add nothing: a timm or a script in the current folder is not what the driver imports."""
+
+
+def _job_config() -> JobConfig:
+    # Workers put each entry first, one after another.
+    path = _DriverPath(str(Path(place).resolve()) for place in reversed(sys.path))
+    return JobConfig(_py_driver_sys_path=path)
+
+
+def _require_memory() -> None:
+    """Raise InputError where a limit on address space would let Ray's processes crash."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit not in (resource.RLIM_INFINITY, -1):
+        raise InputError(
+            f"Ray cannot start: the address space of a process is limited to {limit // 2**20} MiB "
+            "(ulimit -v, h_vmem); lift the limit, or use --engine serial"
+        )
+
+
+def _why_not(error: Exception) -> str:
+    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    remedy = "use --engine serial"
+    if "AF_UNIX" in reason or "too long" in reason:
+        remedy = "set RAY_TMPDIR=/tmp, or " + remedy
+    return f"Ray cannot start: {reason.rstrip('.')}; {remedy}"
 
 
 @contextlib.contextmanager
