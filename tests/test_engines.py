@@ -190,6 +190,35 @@ def test_a_killed_worker_costs_one_attempt(longer: Path, serial: list[dict[str, 
     assert "infrastructure" in errors
 
 
+def test_nothing_waits_for_ever(longer: Path, serial: list[dict[str, Any]]) -> None:
+    """A worker that hangs is ended and its trial run again; a dead raylet ends the study at once.
+
+    What is left is run by the same command.
+    """
+    process = start("run", "tiny.yaml", "--workers", "1", "--hang-seconds", "4")
+    wait_for_trials("tiny", 1, process)
+    for worker in workers_of(process):
+        worker.suspend()
+    wait_for_trials("tiny", 2, process)
+    lines = Path("studies/tiny/trials.jsonl").read_text(encoding="utf-8").splitlines()
+    hung = [tree for tree in map(json.loads, lines) if tree.get("failure") == "hang"]
+    assert [(tree["attempt"], tree["state"]) for tree in hung] == [(1, "FAILED")]
+    children = psutil.Process(process.pid).children(recursive=True)
+    (raylet,) = (child for child in children if child.name() == "raylet")
+    raylet.kill()
+    begin = time.monotonic()
+    code, errors = finish(process)
+    assert time.monotonic() - begin < 60
+    assert code == 1
+    assert errors.strip().splitlines()[-1].startswith("raylet of Ray ended unexpectedly; finished")
+    assert "Traceback" not in errors
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert alive == []
+    code, errors = finish(start("run", "tiny.yaml"))
+    assert code == 0, errors
+    assert [{**t, "attempt": 1} for t in trials("tiny")] == serial
+
+
 @pytest.mark.parametrize(
     ("engine", "number"),
     [("ray", signal.SIGINT), ("ray", signal.SIGTERM), ("serial", signal.SIGHUP)],

@@ -27,17 +27,25 @@ def run(
         int | None,
         typer.Option(min=1, help="Trials at once; defaults to as many as CPUs and GPUs allow."),
     ] = None,
+    hang_seconds: Annotated[
+        float,
+        typer.Option(min=1, help="End a worker of ray that used no CPU time for so long."),
+    ] = 300,
     data_root: DataRoot = None,
 ) -> None:
     """Train all candidates, or resume.
 
     Finished trials are never run again; a finished study trains nothing.
     """
-    raise typer.Exit(run_space(space, engine, workers, data_root))
+    raise typer.Exit(run_space(space, engine, workers, data_root, hang_seconds))
 
 
 def run_space(
-    path: Path, engine: Literal["ray", "serial"], workers: int | None, data_root: Path | None
+    path: Path,
+    engine: Literal["ray", "serial"],
+    workers: int | None,
+    data_root: Path | None,
+    hang_seconds: float,
 ) -> int:
     """Run the study of a space file to its end; return the exit code."""
     import logging
@@ -83,7 +91,7 @@ def run_space(
             driver.advance()
             if not driver.finished:
                 with view:
-                    _train(driver, engine, pool)
+                    _train(driver, engine, pool, hang_seconds)
             elif driver.trials:
                 console.print(f"{space.study}: nothing to do; all trials are finished")
             return _summarize(driver, console)
@@ -95,7 +103,9 @@ def run_space(
         return INTERRUPTED
 
 
-def _train(driver: Driver, engine: Literal["ray", "serial"], workers: int) -> None:
+def _train(
+    driver: Driver, engine: Literal["ray", "serial"], workers: int, hang_seconds: float
+) -> None:
     if engine == "serial":
         from gmsearch.engines import serial
 
@@ -103,7 +113,7 @@ def _train(driver: Driver, engine: Literal["ray", "serial"], workers: int) -> No
     else:
         from gmsearch.engines import ray
 
-        ray.run(driver, workers=workers)
+        ray.run(driver, workers=workers, hang_seconds=hang_seconds)
 
 
 def _summarize(driver: Driver, console: Console) -> int:

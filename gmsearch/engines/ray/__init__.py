@@ -32,7 +32,7 @@ os.environ["RAY_AUTH_MODE"] = "token"  # whatever the environment says: nobody e
 from gmsearch.engines.ray.pool import Decisions, tuner  # noqa: E402
 from gmsearch.engines.ray.searcher import DriverSearcher  # noqa: E402
 from gmsearch.engines.ray.session import joined, private, temporary_folder  # noqa: E402
-from gmsearch.engines.ray.watch import HANG_SECONDS, Watch  # noqa: E402
+from gmsearch.engines.ray.watch import Watch  # noqa: E402
 from gmsearch.errors import SessionError  # noqa: E402
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def run(
     *,
     workers: int,
     session: AbstractContextManager[None] | None = None,
-    hang_seconds: float = HANG_SECONDS,
+    hang_seconds: float = 300.0,
 ) -> None:
     """Run plans on up to `workers` actors until the driver has none left.
 

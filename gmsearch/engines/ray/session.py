@@ -47,7 +47,7 @@ def private(cpus: int, gpus: float) -> Iterator[None]:
                 num_gpus=math.ceil(gpus) or None,
                 include_dashboard=False,
                 log_to_driver=False,
-                logging_level=logging.ERROR,
+                logging_level=logging.CRITICAL,
                 job_config=_job_config(),
             )
     except (OSError, RuntimeError, ValueError) as error:
@@ -127,7 +127,7 @@ def joined(address: str) -> Iterator[None]:
         ConnectionError: no cluster answers at the address.
     """
     with _kept_signal_handlers():
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL)
     try:
         yield
     finally:

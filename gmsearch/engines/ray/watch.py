@@ -17,9 +17,6 @@ from typing import Self
 
 import psutil
 
-HANG_SECONDS = 300.0
-"""A worker that has used no CPU time for so long while it should work is taken for hung."""
-
 _CHECKS = 60
 """Number of looks at a worker before it is taken for hung; at most one a second."""
 _NOTHING = 0.005
@@ -43,7 +40,7 @@ def at_work(folder: str, key: str) -> Iterator[None]:
 class Watch:
     """Looks after the workers of a session from a thread of the driver's process."""
 
-    def __init__(self, folder: str, *, hang_seconds: float = HANG_SECONDS) -> None:
+    def __init__(self, folder: str, *, hang_seconds: float) -> None:
         """Watch the workers that leave signs in `folder`, and the servers of this process's Ray.
 
         Args:
