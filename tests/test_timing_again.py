@@ -13,8 +13,9 @@ from small_studies import Log, edit
 
 from gmsearch.driver import Driver, inspect_run, open_study
 from gmsearch.experiment import TimingPlan
-from gmsearch.ledger import STUDIES, read_records, spool
+from gmsearch.ledger import STUDIES, read_records, read_study, spool
 from gmsearch.records import Failure, TimingRecord
+from gmsearch.report.collect import collect
 from gmsearch.spacefile import load_space
 
 
@@ -125,3 +126,19 @@ def test_measure_times_again(timed: Path, gmsearch: Callable[..., Any]) -> None:
     done = gmsearch("measure", "tiny", "--latency", "--disturbed")
     words = f"{len(noisy)} candidates timed again" if noisy else "no timing was disturbed"
     assert words in done.stderr
+
+
+def test_a_lost_worker_leaves_no_trace_in_the_facts(timed: Path) -> None:
+    """Its timing is made again, and a report says nothing of the attempt that was lost."""
+    facts = []
+    for name, lose in (("lost", True), ("calm", False)):
+        edit(timed, (f"study: {'tiny' if lose else 'lost'}", f"study: {name}"))
+        for driver, plan in timings_of(timed, []):
+            if lose and plan.attempt == 1:
+                driver.finish(plan)
+            else:
+                end(driver, plan, 1.0, disturbed=False)
+        facts.append(collect(read_study(STUDIES / name)))
+    lost, calm = facts
+    assert lost.endings == calm.endings
+    assert lost.timings == calm.timings

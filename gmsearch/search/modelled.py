@@ -39,7 +39,8 @@ class Modelled:
     """Proposes what one of Optuna's samplers suggests, each arm once.
 
     Where the sampler suggests a forbidden arm or one it has proposed, it is asked again a bounded
-    number of times; after that a uniform draw of a new arm is used.
+    number of times; after that a uniform draw of a new arm is used, at once for the rest of the
+    batch too: the sampler learns of no outcome before the next.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Modelled:
         self._drawer = ArmDrawer(space, self._seen)
         self._asks: list[Proposal] = []
         self._outcomes: dict[int, Outcome] = {}
+        self._tries = _TRIES
 
     def ask(self, n: int | None = None) -> list[Proposal]:
         """Return one batch of at most `n` new arms; the first of all is the baseline."""
@@ -70,6 +72,7 @@ class Modelled:
         study = self._study(seed)
         rng = random.Random(seed)
         asked = len(self._asks)
+        self._tries = _TRIES
         for _ in range(size if n is None else min(n, size)):
             proposal = self._propose(study, rng)
             if proposal is None:
@@ -139,11 +142,12 @@ class Modelled:
         if not self._asks and baseline is not None:
             self._seen.admit(baseline)
             return self._ask(study, baseline)
-        for _ in range(_TRIES):
+        for _ in range(self._tries):
             proposal = self._ask(study)
             if self._seen.admit(proposal.assignment):
                 return proposal
             # It stays running in this study, so that the next suggestion avoids it.
+        self._tries = 0
         fallback = self._drawer.draw(rng)
         return None if fallback is None else self._ask(study, fallback)
 
