@@ -7,6 +7,7 @@ import dataclasses
 import io
 import os
 import shutil
+import signal
 import sys
 
 # Networks as small as these gain nothing from a second thread, and where a core is taken lose
@@ -22,6 +23,9 @@ from hypothesis import settings
 # A busy machine is slow, not wrong.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -122,6 +126,7 @@ def gmsearch() -> Callable[..., Done]:
         from gmsearch.cli import main
 
         out, err = io.StringIO(), io.StringIO()
+        handlers = {number: signal.getsignal(number) for number in _SIGNALS}
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sys, "argv", ["gmsearch", *arguments])
             with (
@@ -131,6 +136,8 @@ def gmsearch() -> Callable[..., Done]:
             ):
                 main()
             plugins.unload()  # as the end of a process would
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         assert isinstance(end.value.code, int)
         return Done(end.value.code, out.getvalue(), err.getvalue())
 

@@ -85,11 +85,11 @@ def test_reading_commands_leave_torch_and_ray_alone(finished: Path) -> None:
 def test_the_surface_is_pinned() -> None:
     """Commands and flags change on purpose only."""
     commands = {
-        "run": {"--engine", "--workers", "--data-root"},
+        "run": {"--engine", "--workers", "--hang-seconds", "--data-root"},
         "report": {"--pareto", "--ablation", "--curves", "--out"},
         "measure": {
             *("--radii", "--ranges", "--split", "--data-root"),
-            *("--edge", "--rescale", "--dc", "--boundary", "--bn"),
+            *("--edge", "--rescale", "--dc", "--boundary", "--bn", "--latency", "--disturbed"),
         },
         "check": {"--data-root"},
         "profile": {

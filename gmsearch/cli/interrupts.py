@@ -2,32 +2,58 @@
 
 from __future__ import annotations
 
+import contextlib
+import shlex
 import signal
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType
 
 INTERRUPTED = 130
 """Exit code of an interrupted command, as shells report SIGINT."""
 
+_RESUMES = ("run", "measure")
+"""Commands that save what finished, and go on from it."""
 
-@contextmanager
-def signals_as_interrupts() -> Iterator[None]:
-    """Raise KeyboardInterrupt on SIGTERM and SIGHUP too, so that finished trials are saved.
 
-    An ignored signal stays ignored, as `nohup` expects.
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise KeyboardInterrupt on SIGTERM and SIGHUP too; say how to go on, and exit with 130.
+
+    An ignored signal stays ignored, as `nohup` expects. At the end all are ignored: the process
+    is about to end with the exit code it has.
     """
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = {
-        number: signal.signal(number, interrupt)
-        for number in (signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
     try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        try:
+            yield
+        finally:
+            _ignore_all()
+    except KeyboardInterrupt:
+        _ignore_all()
+        _announce()
+        sys.exit(INTERRUPTED)
+    except SystemExit as end:
+        if end.code == INTERRUPTED:
+            _announce()
+        raise
+
+
+def _ignore_all() -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _announce() -> None:
+    words = "Interrupted."
+    if sys.argv[1:2] and sys.argv[1] in _RESUMES:
+        command = shlex.join(["gmsearch", *sys.argv[1:]])
+        words += f" What finished is saved. Resume with:\n  {command}"
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{words}\n")

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from gmsearch.cli.flags import DataRoot, StudyName
-from gmsearch.cli.interrupts import INTERRUPTED
 from gmsearch.errors import FieldError, InputError
 
 if TYPE_CHECKING:
@@ -97,9 +96,8 @@ def measure_study(
     bands = _bands(space.bands, radii, ranges, options)
     context = inspect_run(space, space_path(study))
     _require_possible(bands, split, context)
-    with _opened(study, space, context, console) as ledger:
+    with _opened(study, space, context) as ledger:
         return _measure(ledger, space, context, bands, split=split, console=console)
-    return INTERRUPTED
 
 
 def time_again(study: str, *, disturbed: bool, data_root: Path | None) -> int:
@@ -111,7 +109,7 @@ def time_again(study: str, *, disturbed: bool, data_root: Path | None) -> int:
 
     console, space = _read(study, data_root)
     context = inspect_run(space, space_path(study))
-    with _opened(study, space, context, console) as ledger:
+    with _opened(study, space, context) as ledger:
         start = run_record(ledger, space, context, "measure")
         plans = timings_again(space, context, ledger, run=start.run, disturbed=disturbed)
         if not plans:
@@ -123,7 +121,6 @@ def time_again(study: str, *, disturbed: bool, data_root: Path | None) -> int:
         done = f"{len(plans) - failed} candidates timed again"
         console.print(f"{space.study}: {done}; `gmsearch report` shows them")
         return 1 if failed else 0
-    return INTERRUPTED
 
 
 def _read(study: str, data_root: Path | None) -> tuple[Console, Space]:
@@ -146,20 +143,15 @@ def _read(study: str, data_root: Path | None) -> tuple[Console, Space]:
 
 
 @contextlib.contextmanager
-def _opened(study: str, space: Space, context: RunContext, console: Console) -> Iterator[Ledger]:
-    """Open the ledger of a study; an interrupt ends the block and is announced."""
-    from gmsearch.cli.interrupts import signals_as_interrupts
+def _opened(study: str, space: Space, context: RunContext) -> Iterator[Ledger]:
+    """Open the ledger of a study whose data are those of `context`."""
     from gmsearch.cli.studies import space_path
     from gmsearch.driver import require_same_data
     from gmsearch.ledger import Ledger
 
-    folder = space_path(study).parent
-    try:
-        with signals_as_interrupts(), Ledger.open(folder, space.study, space.digest) as ledger:
-            require_same_data(ledger, context)
-            yield ledger
-    except KeyboardInterrupt:
-        console.print("Interrupted. Finished measurements are saved; the same command resumes.")
+    with Ledger.open(space_path(study).parent, space.study, space.digest) as ledger:
+        require_same_data(ledger, context)
+        yield ledger
 
 
 def _measure(

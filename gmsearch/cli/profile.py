@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from gmsearch.cli.interrupts import INTERRUPTED
 from gmsearch.errors import FieldError, GmsearchError, InputError
 
 if TYPE_CHECKING:
@@ -134,12 +133,8 @@ def profile_networks(request: Request) -> int:
         for warning in candidate.kernel_warnings(resolution):
             console.print(f"{name}: {warning}")
     networks, models = _costs(candidates, resolution, classes)
-    try:
-        if request.conditions:
-            _time(networks, models, resolution, request, console)
-    except KeyboardInterrupt:
-        console.print("Interrupted. Nothing was saved.")
-        return INTERRUPTED
+    if request.conditions:
+        _time(networks, models, resolution, request, console)
     profiled = Profile(
         networks=list(networks.values()),
         resolution=resolution,

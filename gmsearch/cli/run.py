@@ -49,12 +49,9 @@ def run_space(
 ) -> int:
     """Run the study of a space file to its end; return the exit code."""
     import logging
-    import shlex
-    import sys
 
     from rich.console import Console
 
-    from gmsearch.cli.interrupts import INTERRUPTED, signals_as_interrupts
     from gmsearch.cli.live import ProgressLines, ProgressTable
     from gmsearch.driver import open_study
     from gmsearch.driver.preflight import (
@@ -86,21 +83,14 @@ def run_space(
         more = f"; {len(remarks) - 1} more, see `gmsearch check`" if len(remarks) > 1 else ""
         console.print(f"{path}: {remarks[0]}{more}")
     view = (ProgressTable if terminal.is_terminal else ProgressLines)(space, terminal, pool)
-    try:
-        with signals_as_interrupts(), open_study(space, context, view, engine=engine) as driver:
-            driver.advance()
-            if not driver.finished:
-                with view:
-                    _train(driver, engine, pool, hang_seconds)
-            elif driver.trials:
-                console.print(f"{space.study}: nothing to do; all trials are finished")
-            return _summarize(driver, console)
-    except KeyboardInterrupt:
-        console.print(
-            f"Interrupted. Finished trials are saved in {STUDIES / space.study}. Resume with:\n"
-            f"  {shlex.join(['gmsearch', *sys.argv[1:]])}"
-        )
-        return INTERRUPTED
+    with open_study(space, context, view, engine=engine) as driver:
+        driver.advance()
+        if not driver.finished:
+            with view:
+                _train(driver, engine, pool, hang_seconds)
+        elif driver.trials:
+            console.print(f"{space.study}: nothing to do; all trials are finished")
+        return _summarize(driver, console)
 
 
 def _train(

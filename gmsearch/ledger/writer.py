@@ -70,6 +70,13 @@ class Ledger:
                 written, or the ledger is damaged or was written in another schema.
         """
         check_name(study)
+        try:
+            return cls._opened(folder, study, space_digest)
+        except StorageError as error:  # before anything has run: it is the folder that was given
+            raise StudyError(str(error)) from error
+
+    @classmethod
+    def _opened(cls, folder: Path, study: str, space_digest: str) -> Ledger:
         path = folder / LEDGER
         with writing(folder):
             (folder / SPOOL).mkdir(parents=True, exist_ok=True)
