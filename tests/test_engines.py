@@ -47,10 +47,13 @@ def _nobody_left() -> Iterator[None]:
             process.communicate()
 
 
-def start(*arguments: str, nice: int = 0) -> subprocess.Popen[str]:
-    """Start the command line in the current folder, at a lower priority if asked for."""
+def start(*arguments: str, nice: int = 0, **environment: str) -> subprocess.Popen[str]:
+    """Start the command line in the current folder, at a lower priority if asked for.
+
+    As for the installed program, the folder is not on its import path.
+    """
     polite = ["nice", "-n", str(nice)] if nice else []
-    command = [*polite, sys.executable, "-m", "gmsearch", *arguments]
+    command = [*polite, sys.executable, "-P", "-m", "gmsearch", *arguments]
     # What a shell puts in the background, or nohup runs, these tests perhaps, is deaf to one.
     before = {number: signal.signal(number, signal.SIG_DFL) for number in _HEARD}
     try:
@@ -59,6 +62,7 @@ def start(*arguments: str, nice: int = 0) -> subprocess.Popen[str]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            env={**os.environ, **environment},
             start_new_session=True,
         )
     finally:
@@ -141,8 +145,13 @@ def endless(longer: Path) -> Path:
 
 
 def test_both_engines_give_equal_records(longer: Path, serial: list[dict[str, Any]]) -> None:
-    """All that is not a measured time is equal to the last bit, on actors used several times."""
-    code, errors = finish(start("run", "tiny.yaml"))
+    """All that is not a measured time is equal to the last bit, on actors used several times.
+
+    Neither another Ray in the environment nor packages of the same names in the folder matter.
+    """
+    for name in ("timm", "numpy", "gmsearch"):
+        Path(f"{name}.py").write_text("raise SystemExit('not the one meant')", encoding="utf-8")
+    code, errors = finish(start("run", "tiny.yaml", RAY_ADDRESS="192.0.2.1:6379"))
     assert code == 0, errors
     assert trials("tiny") == serial
     assert "ray" not in errors.lower().replace("gmsearch", "")
@@ -188,6 +197,7 @@ def test_a_killed_worker_costs_one_attempt(longer: Path, serial: list[dict[str, 
     assert [{**t, "attempt": 1} for t in again] == serial
     assert max(t["attempt"] for t in again) == 2
     assert "infrastructure" in errors
+    assert "ray" not in errors.lower()
 
 
 def test_nothing_waits_for_ever(longer: Path, serial: list[dict[str, Any]]) -> None:
