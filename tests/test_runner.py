@@ -162,6 +162,7 @@ def test_an_interrupted_trial_goes_on(plan: Plan, tmp_path: Path) -> None:
     """
     plan = checkpointed(plan)
     other = tmp_path / "undisturbed"
+    other.mkdir()
     _, undisturbed = run(dataclasses.replace(plan, study_dir=str(other)))
     path = stopped(plan, 1)
     stopped(plan, 2)

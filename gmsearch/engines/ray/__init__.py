@@ -85,7 +85,6 @@ def run(
             except BaseException as error:
                 if watch.failure is None:
                     raise
-                message = f"{watch.failure}; finished trials are saved: run the study again"
-                raise SessionError(message) from error
+                raise SessionError(watch.failure) from error
     if searcher.error is not None:
         raise searcher.error

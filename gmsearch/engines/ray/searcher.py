@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from ray.tune.search import Searcher
 
-from gmsearch.errors import GmsearchError, StorageError
+from gmsearch.errors import GmsearchError, SessionError, StorageError
 from gmsearch.experiment import Plan, Progress
 
 if TYPE_CHECKING:
     from gmsearch.driver import Driver
     from gmsearch.engines.ray.pool import Decisions
     from gmsearch.engines.ray.watch import Watch
+
+
+_SECONDS_OF_DYING = 2.0
 
 
 class DriverSearcher(Searcher):
@@ -65,14 +68,18 @@ class DriverSearcher(Searcher):
         self,
         trial_id: str,
         result: dict[str, Any] | None = None,
-        error: bool = False,  # noqa: FBT001, FBT002, ARG002 - Tune calls it by these names
+        error: bool = False,  # noqa: FBT001, FBT002 - Tune calls it by these names
     ) -> None:
         """Let the driver collect the record; a worker that died left none.
 
-        One that could not write it ends the study: the next would not be able to either.
+        One that could not write it ends the study, since the next could not either; so does one
+        that died with Ray itself.
         """
         plan = self._plans.pop(trial_id, None)
         if plan is None or self.error is not None:
+            return
+        if error and self._watch.session_failed(within=_SECONDS_OF_DYING):
+            self.error = SessionError(self._watch.failure)
             return
         if result is not None and "storage" in result:
             self.error = StorageError(result["storage"])

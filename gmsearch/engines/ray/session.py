@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 import ray
+from ray._private.ray_logging import global_worker_stdstream_dispatcher
 from ray.job_config import JobConfig
 
 from gmsearch.engines.ray.watch import end_children
@@ -53,6 +54,8 @@ def private(cpus: int, gpus: float) -> Iterator[None]:
     except (OSError, RuntimeError, ValueError) as error:
         _end(before)
         raise InputError(_why_not(error)) from error
+    # Ray's own remarks on a node that died would stand among our lines; we say it in one.
+    global_worker_stdstream_dispatcher.remove_handler("ray_print_logs")
     try:
         yield
     finally:

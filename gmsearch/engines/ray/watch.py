@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ import psutil
 _CHECKS = 60
 """Number of looks at a worker before it is taken for hung; at most one a second."""
 _NOTHING = 0.005
+_PATIENCE_SECONDS = 15
 _SERVERS = ("raylet", "gcs_server")
 
 
@@ -55,12 +57,13 @@ class Watch:
         self._idle: dict[tuple[int, str], tuple[float, float]] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="gmsearch-watch", daemon=True)
-        self._servers: list[psutil.Process] = []
+        self._servers: list[tuple[str, psutil.Process]] = []
 
     def __enter__(self) -> Self:
         """Start to look; the session must have been started."""
         children = psutil.Process().children(recursive=True)
-        self._servers = [child for child in children if _name(child) in _SERVERS]
+        named = [(_name(child), child) for child in children]
+        self._servers = [(name, child) for name, child in named if name in _SERVERS]
         self._thread.start()
         return self
 
@@ -68,6 +71,23 @@ class Watch:
         """Stop looking."""
         self._stop.set()
         self._thread.join()
+
+    def session_failed(self, *, within: float = 0.0) -> bool:
+        """Return whether a process of Ray's own has died, or does so within some seconds.
+
+        Its workers die with it, perhaps a moment before.
+        """
+        end = time.monotonic() + within
+        while True:
+            dead = next((name for name, one in self._servers if not _alive(one)), None)
+            if dead is not None:
+                self.failure = (
+                    f"{dead} of Ray ended unexpectedly; finished trials are saved: run the study "
+                    "again"
+                )
+            if dead is not None or time.monotonic() >= end:
+                return dead is not None
+            time.sleep(0.05)
 
     def hung(self, key: str) -> bool:
         """Return whether the worker of a plan was ended because it hung, and forget it."""
@@ -82,12 +102,22 @@ class Watch:
             now = time.monotonic()
             # What stopped this process, too, is not held against the workers.
             elapsed, last = min(now - last, 2 * pause), now
-            dead = next((_name(one) for one in self._servers if not _alive(one)), None)
-            if dead is not None:
-                self.failure = f"{dead} of Ray ended unexpectedly"
-                os.kill(os.getpid(), signal.SIGINT)
+            if self.session_failed():
+                self._end_session()
                 return
             self._look(elapsed)
+
+    def _end_session(self) -> None:
+        """Interrupt the main thread; end the process if it waits in Ray's own code for ever."""
+        assert self.failure is not None, "the reason is printed"
+        os.kill(os.getpid(), signal.SIGINT)
+        if self._stop.wait(_PATIENCE_SECONDS):
+            return
+        shown_cursor = "\x1b[?25h" if sys.stderr.isatty() else ""
+        sys.stderr.write(f"{shown_cursor}{self.failure}\n")
+        sys.stderr.flush()
+        end_children(set())
+        os._exit(1)  # nothing is lost: every record was written when it was made
 
     def _look(self, elapsed: float) -> None:
         """Count the idle seconds of every worker at work; end one that hangs."""
