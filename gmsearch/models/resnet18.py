@@ -146,9 +146,9 @@ class ResNet18(Classifier):
         self.fc: nn.Module = nn.Identity()
         self.reset_classifier(num_classes, global_pool)
         draw_weights(self, seed=seed, init=candidate.init)
-        for block in self.modules():
-            if isinstance(block, BasicBlock) and isinstance(block.inner, Gated):
-                nn.init.constant_(block.bn2.get_buffer("running_var"), product_variance)
+        for module in self.modules():
+            if isinstance(module, BasicBlock) and isinstance(module.inner, Gated):
+                nn.init.constant_(module.bn2.get_buffer("running_var"), product_variance)
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Map images (N, in_chans, H, W) to the last map (N, widths[-1], h, w)."""
