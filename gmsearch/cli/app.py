@@ -94,9 +94,11 @@ def main() -> None:
         typer.echo(str(error), err=True)
         sys.exit(1)
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in (*_FULL, errno.EPIPE):
             raise
         _discard_output()
+        if error.errno == errno.EPIPE:
+            sys.exit(1)
         place = error.filename or "the output"
         with contextlib.suppress(OSError):  # which may go to the same disk
             typer.echo(
@@ -111,7 +113,8 @@ def _print_all() -> None:
     try:
         app(prog_name="gmsearch")
     except SystemExit:
-        sys.stdout.flush()
+        if sys.stdout:  # Python has none where it was closed
+            sys.stdout.flush()
         raise
 
 
