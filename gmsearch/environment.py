@@ -44,10 +44,49 @@ def cpu_name() -> str:
 
 
 def cpu_count() -> int:
-    """Return how many CPUs this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return how many CPUs this process may use: of its affinity, or fewer where it has a quota.
+
+    A quota, as containers have, counts in whole CPUs: with 1.5 two busy threads are throttled.
+    """
+    affine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, int(min([affine or 1, *_cpu_quotas()])))
+
+
+def _cpu_quotas(root: Path = Path("/")) -> Iterator[float]:
+    """Yield the CPUs' worth of time granted to this process by cgroups, theirs and all above.
+
+    Both versions of cgroups are read. A container sees its own group as the top of the tree, under
+    whatever path the host knows it by, so a path that does not exist is passed over.
+    """
+    try:
+        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return
+    mounts = root / "sys/fs/cgroup"
+    for line in lines:
+        number, controllers, group = line.split(":", 2)
+        if number == "0" and not controllers:
+            tops = [mounts, mounts / "unified"]
+        elif "cpu" in controllers.split(","):
+            tops = [mounts / "cpu", mounts / controllers]
+        else:
+            continue
+        inner = Path(group.lstrip("/"))
+        for top in tops:
+            for folder in (top / inner, *(top / above for above in inner.parents), top):
+                yield from _quota(folder)
+
+
+def _quota(group: Path) -> Iterator[float]:
+    """Yield the quota of one group over its period, if it has one."""
+    with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
+        if (group / "cpu.max").is_file():
+            quota, period = (group / "cpu.max").read_text(encoding="utf-8").split()
+        else:
+            quota = (group / "cpu.cfs_quota_us").read_text(encoding="utf-8")
+            period = (group / "cpu.cfs_period_us").read_text(encoding="utf-8")
+        if quota != "max" and int(quota) > 0:
+            yield int(quota) / int(period)
 
 
 def lacking(mode: TimingMode, device_kind: str) -> str | None:

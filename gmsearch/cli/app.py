@@ -5,13 +5,17 @@ A command is a file of this folder and a row of COMMANDS. Its module is imported
 
 Flags say where and how much; everything that can change a result is in the space file.
 
-Exit codes: 0 done; 1 ran, but something failed: a trial, the disk, or a pipe that its reader
-closed (`gmsearch schema | head`; click and rich use this code too); 2 bad input; 130 interrupted.
+Exit codes: 0 done; 1 ran, but something failed: a trial, the disk of a study, or a pipe that its
+reader closed (`gmsearch schema | head`; click and rich use this code too); 2 bad input, or a file
+to print to that cannot be written; 130 interrupted.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
+import os
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -40,6 +44,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "schema": schema,
 }
 """The commands by name, in the order of the help."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 app = typer.Typer(
     name="gmsearch",
@@ -77,7 +83,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal without our signs gets a `?`
     try:
-        app(prog_name="gmsearch")
+        _print_all()
     except StorageError as error:
         typer.echo(str(error), err=True)
         sys.exit(1)
@@ -87,3 +93,37 @@ def main() -> None:
     except GmsearchError as error:
         typer.echo(str(error), err=True)
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in (*_FULL, errno.EPIPE):
+            raise
+        _discard_output()
+        if error.errno == errno.EPIPE:
+            sys.exit(1)
+        place = error.filename or "the output"
+        with contextlib.suppress(OSError):  # which may go to the same disk
+            typer.echo(
+                f"{place}: cannot be written: {error.strerror}; make room, or write elsewhere",
+                err=True,
+            )
+        sys.exit(2)
+
+
+def _print_all() -> None:
+    """Run the command; raise OSError where not all that it printed could be written."""
+    try:
+        app(prog_name="gmsearch")
+    except SystemExit:
+        if sys.stdout:  # Python has none where it was closed
+            sys.stdout.flush()
+        raise
+
+
+def _discard_output() -> None:
+    """Send what is still buffered nowhere, since Python tries again to write it when it ends."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)

@@ -61,6 +61,7 @@ def run_space(
         require_possible,
         worker_count,
     )
+    from gmsearch.driver.resumed import require_own_folder
     from gmsearch.driver.study import require_same_plugins
     from gmsearch.ledger import STUDIES
     from gmsearch.spacefile import load_space
@@ -74,6 +75,7 @@ def run_space(
             console.print(f"{path}: executes {', '.join(map(str, files))}")
 
     space = load_space(path, data_root=data_root, announce=announce)
+    require_own_folder(space)
     require_same_plugins(space)  # before the data are decoded and networks are built
     context = inspect_run(space, path)
     require_possible(space, context, path)
@@ -86,6 +88,8 @@ def run_space(
     with open_study(space, context, view, engine=engine) as driver:
         driver.advance()
         if not driver.finished:
+            for remark in driver.mixing:
+                console.print(f"{space.study}: {remark}")
             with view:
                 _train(driver, engine, pool, hang_seconds)
         elif driver.trials:

@@ -15,11 +15,12 @@ def study_folder(study: str) -> Path:
     Raises:
         InputError: there is no such study; the message lists the studies.
     """
-    folder = STUDIES / check_name(study)
-    if folder not in studies(STUDIES):
-        known = ", ".join(path.name for path in studies(STUDIES)) or "none"
+    folders = {folder.name: folder for folder in studies(STUDIES)}
+    if study not in folders:  # a copy made by hand may have a name that no new study may
+        check_name(study)
+        known = ", ".join(folders) or "none"
         raise InputError(f"no study {study!r} in {STUDIES}; there are: {known}")
-    return folder
+    return folders[study]
 
 
 def last_study() -> Path:

@@ -17,6 +17,7 @@ from gmsearch.driver.outcomes import ArmResults
 from gmsearch.driver.preflight import RunContext
 from gmsearch.driver.proposals import Proposals
 from gmsearch.driver.queue import AskedArms, Queue
+from gmsearch.driver.resumed import mixing_remarks
 from gmsearch.driver.tuning import tuning_remarks
 from gmsearch.experiment import Decision, Plan, Progress, TimingPlan, TrialPlan, TuningPlan
 from gmsearch.ledger import Ledger
@@ -80,6 +81,11 @@ class Driver:
         self._pending: deque[Plan] = deque()
         self._running: dict[str, Plan] = {}
         self._exhausted = False
+
+    @property
+    def mixing(self) -> list[str]:
+        """A line for everything that earlier runs of the study had otherwise than this one."""
+        return mixing_remarks(self._ledger.records.runs, self._start) if self._start else []
 
     @property
     def trials(self) -> list[TrialRecord]:

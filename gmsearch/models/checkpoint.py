@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -15,15 +16,18 @@ from torch import Tensor, nn
 from gmsearch.errors import CheckpointError
 
 _NAMED = 3  # tensors that a message names
+_PLACES = ("state_dict_ema", "model_ema", "state_dict", "model")
 
 
 def load_checkpoint(model: nn.Module, path: str | Path) -> None:
     """Load trained weights into `model`, all of them and no others.
 
     The file is a safetensors file (by its suffix) or what `torch.save` wrote: a state dict, or a
-    dict that holds one under `state_dict`, as the official release's trainer and timm's write it.
-    A prefix `module.` of every name, from data parallel training, is dropped. No code in the file
-    is run.
+    dict that holds one, as the official release's trainer and timm's write it. Where it holds
+    several, the first of `state_dict_ema`, `model_ema`, `state_dict` and `model` is taken: the
+    average of the weights, if there is one, as timm does. Prefixes of the names from data
+    parallel training and from `torch.compile` are dropped. No code in the file is run; of what is
+    not tensors and plain data, only the arguments that timm's trainer keeps are accepted.
 
     Args:
         model: The network; unchanged where an error is raised.
@@ -63,7 +67,8 @@ def _content(path: Path) -> Any:
             return load_file(path)
         if zipfile.is_zipfile(path):
             _check_sums(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals([argparse.Namespace]):
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "unsupported global" in str(error).lower():
             raise CheckpointError(
@@ -87,16 +92,19 @@ def _check_sums(path: Path) -> None:
 
 def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
     """Return the tensors of a file by their names in the network."""
-    if isinstance(content, Mapping) and "state_dict" in content:
-        content = content["state_dict"]
+    if isinstance(content, Mapping):
+        held = (content[place] for place in _PLACES if isinstance(content.get(place), Mapping))
+        content = next(held, content)
     if (
         not isinstance(content, Mapping)
         or not content
         or not all(isinstance(tensor, Tensor) for tensor in content.values())
     ):
         raise CheckpointError(f"{path}: expected a state dict, bare or under `state_dict`")
-    prefix = "module." if all(str(name).startswith("module.") for name in content) else ""
-    return {str(name).removeprefix(prefix): tensor for name, tensor in content.items()}
+    # A compiled network, or a compiled part of one, is inside a module of this name.
+    tensors = {str(name).replace("_orig_mod.", ""): t for name, t in content.items()}
+    prefix = "module." if all(name.startswith("module.") for name in tensors) else ""
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
 
 
 def _listing(what: str, names: list[str]) -> str:

@@ -124,6 +124,10 @@ class Classifier(nn.Module, abc.ABC):
         return intermediates if intermediates_only else (x, intermediates)
 
 
+# torch.fx writes them into its graphs, where TorchScript cannot resolve the names of types.
+Classifier.forward.__annotations__.update({"x": Tensor, "return": Tensor})
+
+
 def drop_path_rates(last: float, depths: Sequence[int]) -> Iterator[float]:
     """Yield the rate of stochastic depth of every block, linear from 0 to `last`."""
     yield from torch.linspace(0, last, sum(depths)).tolist()

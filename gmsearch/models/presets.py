@@ -2,6 +2,12 @@
 
 Importing this module registers them. No trained weights come with them.
 `gmsearch.networks.presets` states which presets are published and which are inferred.
+
+The gated ResNet-18s differ from those of a study in one thing, which is our choice and of which
+the paper says nothing: the running variance after a product starts at 1000, not at 1. An untrained
+`res18_ewp` in eval mode squares its map eight times and ends at NaN otherwise. Weights, names and
+training mode are the same, and after 130 batches of training the start weighs 0.001. A study keeps
+1: it evaluates short trainings too, whose numbers would change.
 """
 
 from __future__ import annotations
@@ -31,6 +37,10 @@ _TEXTS = {
     "mobilenetv2_gate_relu6": "MobileNetV2 with relu6(h) * h after the expansion; our choice.",
     "mobilenetv2_gate_gelu": "MobileNetV2 with gelu(h) * h after the expansion; our choice.",
 }
+
+
+_PRODUCT_VARIANCE = 1000.0
+"""With it a block adds less than its input to maps of second moments up to 6^2."""
 
 
 def _timm_row(name: str) -> TimmRow:
@@ -77,6 +87,8 @@ def _preset(name: str, pretrained: bool, kwargs: dict[str, Any]) -> nn.Module:  
     """Build a preset with timm's arguments, its weights seeded from torch's global generator."""
     drop_path_rate = kwargs.pop("drop_path_rate", 0.0)
     row = _timm_row(name)
+    if preset_family(name) == "resnet18":
+        kwargs.setdefault("product_variance", _PRODUCT_VARIANCE)
     model: nn.Module = build_model_with_cfg(
         row.module,
         name,

@@ -15,7 +15,7 @@ from timm.models import checkpoint_seq
 from torch import Tensor, nn
 
 from gmsearch.models.classifier import Classifier, drop_path_rates
-from gmsearch.models.gate import place_modules
+from gmsearch.models.gate import Gated, place_modules
 from gmsearch.models.weights import draw_weights
 from gmsearch.networks import ResNet18Spec, Site
 from gmsearch.networks.resnet18 import OWN_ACTIVATION
@@ -87,6 +87,10 @@ class ResNet18(Classifier):
         drop_rate: Dropout before the head.
 
         global_pool: One of timm's pool types; empty for none.
+
+        product_variance: Running variance that the norm of a gated `inner` starts with. PyTorch's
+            1 lets the products of an untrained network square the map from block to block in
+            eval mode. Training mode does not read it, and a batch leaves 0.9 of it.
     """
 
     head_name = "fc"
@@ -100,19 +104,21 @@ class ResNet18(Classifier):
         in_chans: int = 3,
         drop_rate: float = 0.0,
         global_pool: str = "avg",
+        product_variance: float = 1.0,
     ) -> None:
         super().__init__()
         before = candidate.stem_width
-        self.maxpool: nn.Module
-        if candidate.stem == "imagenet":
-            self.conv1 = nn.Conv2d(in_chans, before, 7, 2, 3, bias=False)
-            self.maxpool = nn.MaxPool2d(3, 2, 1)
-        else:
-            self.conv1 = nn.Conv2d(in_chans, before, 3, 1, 1, bias=False)
-            self.maxpool = nn.Identity()
+        imagenet = candidate.stem == "imagenet"
+        # In the order of the forward pass, in which timm's extractor of maps runs them.
+        self.conv1 = (
+            nn.Conv2d(in_chans, before, 7, 2, 3, bias=False)
+            if imagenet
+            else nn.Conv2d(in_chans, before, 3, 1, 1, bias=False)
+        )
         self.bn1 = nn.BatchNorm2d(before)
         self.act1 = nn.ReLU()
-        reduction = 2 if candidate.stem == "imagenet" else 1
+        self.maxpool: nn.Module = nn.MaxPool2d(3, 2, 1) if imagenet else nn.Identity()
+        reduction = 2 if imagenet else 1
         self.feature_info = [{"num_chs": before, "reduction": reduction, "module": "act1"}]
         reduction *= reduction
         rates = drop_path_rates(candidate.drop_path_rate, candidate.depths)
@@ -140,6 +146,9 @@ class ResNet18(Classifier):
         self.fc: nn.Module = nn.Identity()
         self.reset_classifier(num_classes, global_pool)
         draw_weights(self, seed=seed, init=candidate.init)
+        for module in self.modules():
+            if isinstance(module, BasicBlock) and isinstance(module.inner, Gated):
+                nn.init.constant_(module.bn2.get_buffer("running_var"), product_variance)
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Map images (N, in_chans, H, W) to the last map (N, widths[-1], h, w)."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import difflib
+from typing import Any
 
 import timm
 from torch import nn
 
 from gmsearch.errors import FieldError
-from gmsearch.networks import TimmSpec
+from gmsearch.networks import PRESETS, TimmSpec, preset_family
 
 
 def timm_model(candidate: TimmSpec, num_classes: int, in_chans: int, _seed: int) -> nn.Module:
@@ -26,11 +27,12 @@ def timm_model(candidate: TimmSpec, num_classes: int, in_chans: int, _seed: int)
         timm.get_pretrained_cfg(name)
     except RuntimeError as error:
         raise FieldError("name", f"{name!r}: {error} Remove the part after the dot.") from None
+    arguments: dict[str, Any] = {"num_classes": num_classes, "in_chans": in_chans}
+    if name in PRESETS and preset_family(name) == "resnet18":
+        arguments["product_variance"] = 1.0  # as in every study, so that its numbers stay
     drop_path_rate = candidate.drop_path_rate or None  # timm drops what is None
     try:
-        model: nn.Module = timm.create_model(
-            name, num_classes=num_classes, in_chans=in_chans, drop_path_rate=drop_path_rate
-        )
+        model: nn.Module = timm.create_model(name, drop_path_rate=drop_path_rate, **arguments)
     except TypeError as error:
         if "drop_path_rate" not in str(error):
             raise

@@ -33,6 +33,7 @@ from gmsearch.runner.data import Run
 from gmsearch.runner.remeasure import run_remeasure
 from gmsearch.runner.timing import run_timing
 from gmsearch.runner.trial import run_trial, run_tuning
+from gmsearch.train import is_shortage
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 _ERROR_CHARACTERS = 2000  # the whole ledger is read at every start
@@ -96,7 +97,7 @@ def _raise_storage(error: BaseException | None) -> None:
 def _classify(error: Exception) -> Failure:
     if isinstance(error, DivergedError):
         return Failure.DIVERGED
-    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+    if is_shortage(error):
         return Failure.OOM
     if isinstance(error, (OSError, DataError, PluginError)):
         return Failure.INFRASTRUCTURE

@@ -204,12 +204,24 @@ def _require_finite(values: Mapping[str, float]) -> None:
 def _keep(folder: Path, key: str, model: nn.Module, scores: dict[str, Scores]) -> str:
     """Save the evaluated weights and, per version of the images, the predicted classes.
 
-    Returns the SHA-256 of the file of the weights.
+    Weights that layers share are in the file under each of their names. Returns the SHA-256 of
+    the file of the weights.
     """
     weights = ledger.weights(folder, key)
-    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    data = save(tensors)
+    data = save(_unshared(model.state_dict()))
     ledger.write_atomic(weights, data)
     predictions: dict[str, Any] = {name: score.predictions for name, score in scores.items()}
     np.savez_compressed(weights.with_suffix(".predictions.npz"), **predictions)
     return hashlib.sha256(data).hexdigest()
+
+
+def _unshared(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Return contiguous tensors, copied where another has the same memory."""
+    taken: set[int] = set()
+    tensors = {}
+    for name, tensor in state.items():
+        memory = tensor.untyped_storage().data_ptr()
+        tensors[name] = tensor.clone() if memory in taken else tensor
+        tensors[name] = tensors[name].contiguous()
+        taken.add(memory)
+    return tensors

@@ -10,5 +10,6 @@ from __future__ import annotations
 from gmsearch.train.loop import Batches, Epoch, train
 from gmsearch.train.memory import InMemory
 from gmsearch.train.schedule import learning_rate
+from gmsearch.train.shortage import is_shortage
 
-__all__ = ["Batches", "Epoch", "InMemory", "learning_rate", "train"]
+__all__ = ["Batches", "Epoch", "InMemory", "is_shortage", "learning_rate", "train"]

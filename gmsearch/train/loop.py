@@ -18,6 +18,7 @@ from gmsearch.seeds import derive_seed
 from gmsearch.train.depthwise import FastDepthwise
 from gmsearch.train.mix import Mixer, Targets
 from gmsearch.train.schedule import learning_rate
+from gmsearch.train.shortage import is_shortage
 from gmsearch.train.state import TrainState, copied
 
 _CHECK_EVERY_CUDA = 32  # reading a loss waits for the device; on the CPU it costs nothing
@@ -85,7 +86,7 @@ def train(
 
     Raises:
         DivergedError: at the first update whose loss is not finite.
-        torch.OutOfMemoryError: where not even two images fit.
+        RuntimeError, MemoryError: where not even two images fit; see `is_shortage`.
     """
     model.to(memory_format=torch.channels_last)
     loop = _Loop(TrainState(model, recipe), source, recipe, seed)
@@ -121,7 +122,9 @@ class _Loop:
             try:
                 losses, lr = self._updates(state.epoch + 1)
                 break
-            except torch.OutOfMemoryError:
+            except (RuntimeError, MemoryError) as error:
+                if not is_shortage(error):
+                    raise
                 size = min(state.micro_batch or self.recipe.batch_size, self.recipe.batch_size)
                 if size <= _SMALLEST:
                     raise

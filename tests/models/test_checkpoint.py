@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,11 @@ def prefixed(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {f"module.{name}": tensor for name, tensor in state.items()}
 
 
+def zeros(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state dict that must not be taken."""
+    return {name: torch.zeros_like(tensor) for name, tensor in state.items()}
+
+
 @pytest.mark.parametrize(
     "wrapped",
     [
@@ -36,11 +42,24 @@ def prefixed(state: dict[str, Tensor]) -> dict[str, Tensor]:
         lambda state: {"state_dict": prefixed(state)},
         lambda state: state,
         prefixed,
+        lambda state: {"state_dict": state, "args": argparse.Namespace(model="gmnet_s1", lr=0.1)},
+        lambda state: {"state_dict": zeros(state), "state_dict_ema": state},
+        lambda state: {"model": zeros(state), "model_ema": state},
+        lambda state: {"model": state},
+        lambda state: {f"_orig_mod.{name}": tensor for name, tensor in state.items()},
+        lambda state: prefixed({f"_orig_mod.{name}": t for name, t in state.items()}),
+        lambda state: {f"_orig_mod.{name}": t for name, t in prefixed(state).items()},
+        lambda state: {n.replace("stages.0.", "stages.0._orig_mod."): t for n, t in state.items()},
     ],
-    ids=["release", "release of data parallel", "bare", "bare of data parallel"],
+    ids=[
+        *("release", "release of data parallel", "bare", "bare of data parallel"),
+        *("arguments of timm", "average of timm", "average beside a model", "model"),
+        *("compiled", "compiled, then data parallel", "data parallel, then compiled"),
+        "a compiled part",
+    ],
 )
 def test_checkpoints_load(wrapped: Callable[[dict[str, Tensor]], Any], tmp_path: Path) -> None:
-    """Wrapped or bare, with `module.` or without, every tensor comes back."""
+    """Wrapped or bare, with prefixes or without, every tensor comes back; the average first."""
     trained, model = network(0), network(1)
     torch.save(wrapped(trained.state_dict()), tmp_path / "weights.pth")
     load_checkpoint(model, tmp_path / "weights.pth")
