@@ -316,6 +316,14 @@ def test_operators_nobody_counts_are_told(gmsearch: Run, tiny_space: Path) -> No
     assert done.stderr.strip() == "tiny.yaml: the static cost leaves out mean (1 candidate)"
 
 
+def test_an_unwritable_report_folder_is_bad_input(gmsearch: Run, finished: Path) -> None:
+    """Where a report cannot be put, one line says so."""
+    done = gmsearch("report", "tiny", "--out", str(finished / "below"))
+    assert done.returncode == 2
+    assert "cannot be written" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_an_unwritable_study_folder_is_bad_input(gmsearch: Run, tiny_space: Path) -> None:
     """Where the studies cannot be kept, nothing is trained."""
     Path("studies").write_text("a file where a folder should be", encoding="utf-8")

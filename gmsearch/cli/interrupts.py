@@ -36,7 +36,7 @@ def interruptible() -> Iterator[None]:
         finally:
             _ignore_all()
     except KeyboardInterrupt:
-        _ignore_all()
+        _ignore_all()  # again, since a second one may have come while it did
         _announce()
         sys.exit(INTERRUPTED)
     except SystemExit as end:

@@ -89,27 +89,25 @@ def measure_study(
     data_root: Path | None,
 ) -> int:
     """Measure the requested bands that finished trials lack; return the exit code."""
-    from gmsearch.cli.studies import space_path
     from gmsearch.driver.preflight import inspect_run
 
-    console, space = _read(study, data_root)
+    console, path, space = _read(study, data_root)
     bands = _bands(space.bands, radii, ranges, options)
-    context = inspect_run(space, space_path(study))
+    context = inspect_run(space, path)
     _require_possible(bands, split, context)
-    with _opened(study, space, context) as ledger:
+    with _opened(path.parent, space, context) as ledger:
         return _measure(ledger, space, context, bands, split=split, console=console)
 
 
 def time_again(study: str, *, disturbed: bool, data_root: Path | None) -> int:
     """Time the candidates of a study again, or only those disturbed; return the exit code."""
-    from gmsearch.cli.studies import space_path
     from gmsearch.driver import run_record
+    from gmsearch.driver.again import timings_again
     from gmsearch.driver.preflight import inspect_run
-    from gmsearch.driver.queue import timings_again
 
-    console, space = _read(study, data_root)
-    context = inspect_run(space, space_path(study))
-    with _opened(study, space, context) as ledger:
+    console, path, space = _read(study, data_root)
+    context = inspect_run(space, path)
+    with _opened(path.parent, space, context) as ledger:
         start = run_record(ledger, space, context, "measure")
         plans = timings_again(space, context, ledger, run=start.run, disturbed=disturbed)
         if not plans:
@@ -123,13 +121,13 @@ def time_again(study: str, *, disturbed: bool, data_root: Path | None) -> int:
         return 1 if failed else 0
 
 
-def _read(study: str, data_root: Path | None) -> tuple[Console, Space]:
-    """Return the console for messages, and the space of a study."""
+def _read(study: str, data_root: Path | None) -> tuple[Console, Path, Space]:
+    """Return the console for messages, the path of a study's space file, and its space."""
     import logging
 
     from rich.console import Console
 
-    from gmsearch.cli.studies import space_path
+    from gmsearch.cli.studies import study_folder
     from gmsearch.spacefile import load_space
 
     console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
@@ -138,18 +136,18 @@ def _read(study: str, data_root: Path | None) -> tuple[Console, Space]:
     def announce(_study: str, files: Sequence[Path]) -> None:
         console.print(f"{study}: executes {', '.join(map(str, files))}")
 
-    path = space_path(study)
-    return console, load_space(path, data_root=data_root, execute=True, announce=announce)
+    path = study_folder(study) / "space.yaml"
+    space = load_space(path, data_root=data_root, execute=True, announce=announce)
+    return console, path, space
 
 
 @contextlib.contextmanager
-def _opened(study: str, space: Space, context: RunContext) -> Iterator[Ledger]:
+def _opened(folder: Path, space: Space, context: RunContext) -> Iterator[Ledger]:
     """Open the ledger of a study whose data are those of `context`."""
-    from gmsearch.cli.studies import space_path
     from gmsearch.driver import require_same_data
     from gmsearch.ledger import Ledger
 
-    with Ledger.open(space_path(study).parent, space.study, space.digest) as ledger:
+    with Ledger.open(folder, space.study, space.digest) as ledger:
         require_same_data(ledger, context)
         yield ledger
 

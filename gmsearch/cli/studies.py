@@ -6,7 +6,6 @@ from pathlib import Path
 
 from gmsearch.errors import InputError
 from gmsearch.ledger import STUDIES, check_name, newest, studies
-from gmsearch.ledger.files import SPACE
 
 
 def study_folder(study: str) -> Path:
@@ -26,8 +25,3 @@ def study_folder(study: str) -> Path:
 def last_study() -> Path:
     """Return the folder of the study run last; InputError if there is none."""
     return newest(STUDIES)
-
-
-def space_path(study: str) -> Path:
-    """Return the path of a study's frozen space file; InputError if there is no such study."""
-    return study_folder(study) / SPACE

@@ -186,7 +186,9 @@ class Driver:
         """Fill the queue with missing work; if there is none, tell and ask the sampler."""
         while not self._exhausted:
             arms = self._proposals.trainable()
-            self._pending.extend(self._queue.timings(self._proposals.trainable(timed=False)))
+            if self._results.timed:
+                timeable = self._proposals.trainable(timed=False)
+                self._pending.extend(self._queue.timings(timeable))
             if not self._pending:
                 self._name_doubtful()
                 self._proposals.record_infeasible()

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from gmsearch.driver.outcomes import ArmResults
-from gmsearch.driver.preflight import RunContext
 from gmsearch.driver.remeasure import Remeasurer
 from gmsearch.experiment import Arm, Plan, RemeasurePlan, TimingPlan, TrialPlan, TuningPlan
-from gmsearch.ledger import Ledger, weights
+from gmsearch.ledger import weights
 from gmsearch.metrics import is_trained
 from gmsearch.plain import Assignment
 from gmsearch.records import WorkRecord
-from gmsearch.space import Space
 
 MAX_ATTEMPTS = 3
 """Number of attempts at work that failed through no fault of its candidate; each later run makes
@@ -194,25 +192,3 @@ def _next_attempt(record: WorkRecord | None, run: int) -> int | None:
     if record.final or (record.attempt >= MAX_ATTEMPTS and record.run == run):
         return None
     return int(record.attempt) + 1
-
-
-def timings_again(
-    space: Space, context: RunContext, ledger: Ledger, *, run: int, disturbed: bool
-) -> list[Plan]:
-    """Return the timings to make again for all arms of a study.
-
-    Args:
-        space: of the study.
-        context: properties of the data and the device.
-        ledger: open.
-        run: number of the run they belong to.
-        disturbed: whether only disturbed timings are made again.
-    """
-    results = ArmResults(space, context, ledger.records)
-    arms: AskedArms = {}
-    for record in ledger.records.asks:
-        assignment = space.assignment(record.params)
-        arm = results.arm(assignment)
-        arms.setdefault(arm.digest, (arm, assignment))
-    queue = Queue(results, ledger.folder, run)
-    return queue.timings(arms, again="disturbed" if disturbed else "all")

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from gmsearch.ledger.files import (
     check_name,
+    given,
     read_history,
     spool,
     weights,
@@ -31,6 +32,7 @@ __all__ = [
     "Records",
     "Study",
     "check_name",
+    "given",
     "newest",
     "read_history",
     "read_records",

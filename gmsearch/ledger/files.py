@@ -52,6 +52,15 @@ def writing(path: Path) -> Iterator[None]:
         ) from error
 
 
+@contextlib.contextmanager
+def given() -> Iterator[None]:
+    """Turn a StorageError into a StudyError: nothing has run, so the folder given is at fault."""
+    try:
+        yield
+    except StorageError as error:
+        raise StudyError(str(error)) from error
+
+
 def json_line(record: Mapping[str, Any]) -> bytes:
     """Return one line of JSON; ValueError where a number is not finite."""
     text = json.dumps(record, separators=(",", ":"), allow_nan=False)

@@ -12,11 +12,7 @@ from typing import Any
 
 from gmsearch.errors import InputError, StudyError
 from gmsearch.experiment import Bands
-from gmsearch.ledger.files import (
-    LEDGER,
-    SPACE,
-    SPOOL,
-)
+from gmsearch.ledger.files import LEDGER, SPACE, SPOOL
 from gmsearch.ledger.parsing import damaged, decoded, lines, parse, read_bounded
 from gmsearch.metrics import HOLDOUT
 from gmsearch.records import (

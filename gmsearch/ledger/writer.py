@@ -20,10 +20,10 @@ from gmsearch.ledger.files import (
     CHECKPOINTS,
     HISTORY,
     LEDGER,
-    SPACE,
     SPOOL,
     WEIGHTS,
     check_name,
+    given,
     json_line,
     sync_folder,
     write_all,
@@ -70,10 +70,8 @@ class Ledger:
                 written, or the ledger is damaged or was written in another schema.
         """
         check_name(study)
-        try:
+        with given():
             return cls._opened(folder, study, space_digest)
-        except StorageError as error:  # before anything has run: it is the folder that was given
-            raise StudyError(str(error)) from error
 
     @classmethod
     def _opened(cls, folder: Path, study: str, space_digest: str) -> Ledger:
@@ -211,7 +209,7 @@ def _remove_leftovers(folder: Path) -> None:
 
 def _require_new(folder: Path) -> None:
     """Raise StudyError if a folder without a ledger holds results of a study."""
-    kept = [name for name in (SPACE, HISTORY, WEIGHTS) if (folder / name).exists()]
+    kept = [name for name in (HISTORY, WEIGHTS) if (folder / name).exists()]
     if kept:
         raise damaged(
             str(folder / LEDGER),

@@ -56,11 +56,11 @@ def write_report(
     report = ReportInput(ledger.read_study(folder))
     parts = [make_section(s, report) for s in SECTIONS if s.wanted(flags, report.facts)]
     # Files first: when a reader of a pipe has seen enough, printing ends the program.
-    with ledger.writing(out):
-        out.mkdir(parents=True, exist_ok=True)
-    written = [
-        ledger.write_atomic(out / name, data) for name, data in files(parts, report).items()
-    ]
+    made = files(parts, report)
+    with ledger.given():
+        with ledger.writing(out):
+            out.mkdir(parents=True, exist_ok=True)
+        written = [ledger.write_atomic(out / name, data) for name, data in made.items()]
     _print(console, report.facts, parts)
     return written
 

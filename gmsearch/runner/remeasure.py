@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import io
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
@@ -17,7 +15,7 @@ from gmsearch.bands import named_metrics
 from gmsearch.errors import StudyError
 from gmsearch.experiment import RemeasurePlan
 from gmsearch.models import build
-from gmsearch.runner.data import Run, dataset, evaluate
+from gmsearch.runner.data import Run, dataset, evaluate, packed_predictions
 
 
 def run_remeasure(plan: RemeasurePlan, _device_name: str) -> Run:
@@ -32,10 +30,8 @@ def run_remeasure(plan: RemeasurePlan, _device_name: str) -> Run:
     _load(model, ledger.weights(Path(plan.study_dir), plan.key), plan.weights_sha256)
     model.to(plan.device).to(memory_format=torch.channels_last)
     scores = evaluate(plan, data, model, plan.split, only=plan.wanted)
-    predictions = io.BytesIO()
-    np.savez_compressed(predictions, **{name: one.predictions for name, one in scores.items()})  # type: ignore[arg-type] # the stubs take them for its flag
     path = Path(plan.study_dir) / "weights" / f"{plan.key}.{plan.request}.predictions.npz"
-    ledger.write_atomic(path, predictions.getvalue())
+    ledger.write_atomic(path, packed_predictions(scores))
     return plan.completed(named_metrics(scores))
     yield  # a generator like a trial's, though there is no progress to report
 

@@ -9,7 +9,6 @@ from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors.torch import save
 from torch import nn
@@ -24,7 +23,14 @@ from gmsearch.metrics import HOLDOUT
 from gmsearch.models import activation_regimes, build
 from gmsearch.records import TrialRecord
 from gmsearch.runner import checkpoint
-from gmsearch.runner.data import Run, dataset, evaluate, first, training_batches
+from gmsearch.runner.data import (
+    Run,
+    dataset,
+    evaluate,
+    first,
+    packed_predictions,
+    training_batches,
+)
 from gmsearch.train import Epoch, train
 
 _REGIME_IMAGES = 256
@@ -210,8 +216,7 @@ def _keep(folder: Path, key: str, model: nn.Module, scores: dict[str, Scores]) -
     weights = ledger.weights(folder, key)
     data = save(_unshared(model.state_dict()))
     ledger.write_atomic(weights, data)
-    predictions: dict[str, Any] = {name: score.predictions for name, score in scores.items()}
-    np.savez_compressed(weights.with_suffix(".predictions.npz"), **predictions)
+    ledger.write_atomic(weights.with_suffix(".predictions.npz"), packed_predictions(scores))
     return hashlib.sha256(data).hexdigest()
 
 

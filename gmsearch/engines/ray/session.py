@@ -64,25 +64,13 @@ def private(cpus: int, gpus: float) -> Iterator[None]:
 
 def _end(before: set[int]) -> None:
     """End the session, and what is left of it after a while, though interrupted again."""
-    with _deaf():
+    with _kept_signal_handlers():
+        for number in _SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
         ending = threading.Thread(target=ray.shutdown, daemon=True)
         ending.start()
         ending.join(_SHUTDOWN_SECONDS)
         end_children(before)
-
-
-@contextlib.contextmanager
-def _deaf() -> Iterator[None]:
-    """Ignore interrupts for a moment; the one that led here is being obeyed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
 
 
 class _DriverPath(list[str]):
@@ -148,9 +136,11 @@ def temporary_folder() -> Iterator[str]:
 def _kept_signal_handlers() -> Iterator[None]:
     """Restore the signal handlers, which Ray replaces when it starts."""
     handlers = [signal.getsignal(number) for number in _SIGNALS]
-    yield
-    for number, handler in zip(_SIGNALS, handlers, strict=True):
-        signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        for number, handler in zip(_SIGNALS, handlers, strict=True):
+            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
