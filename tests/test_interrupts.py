@@ -60,3 +60,21 @@ def test_an_interrupt_at_any_moment(
     assert "Traceback" not in errors
     end = ["Interrupted. What finished is saved. Resume with:"]
     assert errors.splitlines()[-2:] == [*end, "  gmsearch run tiny.yaml --engine serial"]
+
+
+def test_an_interrupt_that_python_turns_into_an_error() -> None:
+    """While a class is made, some Pythons make it a RuntimeError; the exit code is the same."""
+    code = (
+        "import os, signal\n"
+        "from gmsearch.cli.interrupts import interruptible\n"
+        "class Field:\n"
+        "    def __set_name__(self, owner, name):\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "with interruptible():\n"
+        "    class Spec:\n"
+        "        field = Field()\n"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 130, done.stderr
+    assert done.stderr == "Interrupted.\n"

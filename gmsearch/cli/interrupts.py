@@ -21,10 +21,14 @@ def interruptible() -> Iterator[None]:
     """Raise KeyboardInterrupt on SIGTERM and SIGHUP too; say how to go on, and exit with 130.
 
     An ignored signal stays ignored, as `nohup` expects. At the end all are ignored: the process
-    is about to end with the exit code it has.
+    is about to end with the exit code it has. An error that an interrupt was turned into, as
+    Python does while a class is made, counts as the interrupt.
     """
+    interrupted = False
 
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal interrupted
+        interrupted = True
         raise KeyboardInterrupt
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -35,7 +39,9 @@ def interruptible() -> Iterator[None]:
             yield
         finally:
             _ignore_all()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Exception) as error:
+        if not interrupted and not isinstance(error, KeyboardInterrupt):
+            raise
         _ignore_all()  # again, since a second one may have come while it did
         _announce()
         sys.exit(INTERRUPTED)

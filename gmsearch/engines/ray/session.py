@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import logging
 import math
 import os
@@ -24,6 +25,7 @@ from gmsearch.engines.ray.watch import end_children
 from gmsearch.errors import InputError
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SET_CHILD_SUBREAPER = 36
 _SHUTDOWN_SECONDS = 15
 _TOKEN = secrets.token_hex(32)  # one a process: Ray reads it once
 
@@ -39,6 +41,7 @@ def private(cpus: int, gpus: float) -> Iterator[None]:
         InputError: Ray cannot start here; names the reason and a remedy.
     """
     _require_memory()
+    _adopt_orphans()
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     try:
         with _environment("RAY_AUTH_TOKEN", _TOKEN), _kept_signal_handlers():
@@ -60,6 +63,12 @@ def private(cpus: int, gpus: float) -> Iterator[None]:
         yield
     finally:
         _end(before)
+
+
+def _adopt_orphans() -> None:
+    """Let workers whose raylet has died become children of this process, which ends them."""
+    with contextlib.suppress(OSError, AttributeError):  # of Linux only
+        ctypes.CDLL(None).prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _end(before: set[int]) -> None:
