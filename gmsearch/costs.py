@@ -77,7 +77,9 @@ def built(candidate: Candidate, task: Task) -> Any:
     model = build(candidate, num_classes=task.classes, seed=0)
     row = FAMILIES[candidate.family]
     if row.source is not None:
-        require_logits(model, row.text, num_classes=task.classes, resolution=task.resolution)
+        require_logits(
+            model, candidate.family, num_classes=task.classes, resolution=task.resolution
+        )
     return model
 
 

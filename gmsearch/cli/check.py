@@ -29,6 +29,7 @@ def check(space: SpaceFile, *, data_root: DataRoot = None) -> None:
     """
     from rich.console import Console
 
+    from gmsearch.cli.studies import announces
     from gmsearch.costs import broken_constraints, static_cost
     from gmsearch.driver.preflight import (
         inspect_run,
@@ -38,7 +39,7 @@ def check(space: SpaceFile, *, data_root: DataRoot = None) -> None:
     )
     from gmsearch.spacefile import load_space
 
-    loaded = load_space(space, data_root=data_root)
+    loaded = load_space(space, data_root=data_root, announce=announces(space))
     context = inspect_run(loaded, space)
     worker_count(loaded.resources, None)
     require_possible(loaded, context, space)

@@ -127,17 +127,14 @@ def _read(study: str, data_root: Path | None) -> tuple[Console, Path, Space]:
 
     from rich.console import Console
 
-    from gmsearch.cli.studies import study_folder
+    from gmsearch.cli.studies import announces, study_folder
     from gmsearch.spacefile import load_space
 
     console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
     logging.basicConfig(format="gmsearch: %(message)s", level=logging.WARNING)
 
-    def announce(_study: str, files: Sequence[Path]) -> None:
-        console.print(f"{study}: executes {', '.join(map(str, files))}")
-
     path = study_folder(study) / "space.yaml"
-    space = load_space(path, data_root=data_root, execute=True, announce=announce)
+    space = load_space(path, data_root=data_root, execute=True, announce=announces(study))
     return console, path, space
 
 

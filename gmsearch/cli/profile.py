@@ -151,6 +151,7 @@ def profile_networks(request: Request) -> int:
 
 def _candidates(request: Request, console: Console) -> tuple[dict[str, Candidate], int, int]:
     """Return the distinct candidates by name, the resolution and the number of classes."""
+    from gmsearch.cli.studies import announces
     from gmsearch.networks import PRESETS, TimmSpec, candidate_from
     from gmsearch.spacefile import load_space
 
@@ -160,7 +161,7 @@ def _candidates(request: Request, console: Console) -> tuple[dict[str, Candidate
         if name in PRESETS:
             named[name] = candidate_from({"preset": name})
         elif name.endswith((".yaml", ".yml")):
-            space = load_space(Path(name))
+            space = load_space(Path(name), announce=announces(name))
             named |= _of_space(space, console)
             if request.resolution is None or request.classes is None:
                 sizes[_network_size(space)] = name

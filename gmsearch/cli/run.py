@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -53,6 +53,7 @@ def run_space(
     from rich.console import Console
 
     from gmsearch.cli.live import ProgressLines, ProgressTable
+    from gmsearch.cli.studies import announces
     from gmsearch.driver import open_study
     from gmsearch.driver.preflight import (
         first_arms,
@@ -62,17 +63,15 @@ def run_space(
         worker_count,
     )
     from gmsearch.driver.resumed import require_own_folder
-    from gmsearch.driver.study import require_same_plugins
-    from gmsearch.ledger import STUDIES
+    from gmsearch.driver.study import changed_plugins, require_same_plugins
     from gmsearch.spacefile import load_space
 
     terminal = Console(stderr=True)
     console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
     logging.basicConfig(format="gmsearch: %(message)s", level=logging.WARNING)
 
-    def announce(study: str, files: Sequence[Path]) -> None:
-        if not (STUDIES / study / "space.yaml").exists():
-            console.print(f"{path}: executes {', '.join(map(str, files))}")
+    def announce(study: str, files: Mapping[str, Path]) -> None:
+        announces(path)(study, changed_plugins(study, files))
 
     space = load_space(path, data_root=data_root, announce=announce)
     require_own_folder(space)

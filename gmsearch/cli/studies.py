@@ -1,7 +1,8 @@
-"""Finds the folder of a study by its name."""
+"""Finds the folder of a study by its name; says which plugins are executed."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from gmsearch.errors import InputError
@@ -25,3 +26,21 @@ def study_folder(study: str) -> Path:
 def last_study() -> Path:
     """Return the folder of the study run last; InputError if there is none."""
     return newest(STUDIES)
+
+
+def announces(where: object) -> Callable[[str, Mapping[str, Path]], None]:
+    """Return what says on stderr that plugins are about to be executed, for `load_space`.
+
+    Args:
+        where: the space file or study that names them.
+    """
+
+    def announce(_study: str, files: Mapping[str, Path]) -> None:
+        import typer
+
+        if files:
+            what = "the modules it imports" if len(files) == 1 else "the modules they import"
+            named = ", ".join(map(str, files.values()))
+            typer.echo(f"{where}: executes {named} and {what}", err=True)
+
+    return announce

@@ -35,17 +35,20 @@ class Arrays:
     """Names of the classes; None numbers them."""
 
 
-def stored_arrays(function: Callable[[Any], Arrays]) -> Callable[[Any], Decodable]:
+def stored_arrays(
+    function: Callable[[Any], Arrays], *, named: str | None = None
+) -> Callable[[Any], Decodable]:
     """Return the opener of a data set that a function of its spec returns as arrays.
 
     The identity is a digest of the arrays' bytes and the names of the classes.
 
     Args:
         function: Takes the spec, returns `Arrays`; called whenever the data set is opened.
+        named: How a message names the data set; by default by the name in its spec.
     """
 
     def stored(spec: DataSpec) -> Decodable:
-        source = _source(spec, function(spec))
+        source = _source(named or f"data set {spec.name}", function(spec))
         splits = [[_digest(part) for part in split] for split in _parts(source)]
         identity = digest({spec.name: splits, "classes": source.classes})
         return Decodable(identity=identity, source=lambda: source)
@@ -67,15 +70,15 @@ def _digest(array: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(array).data).hexdigest()
 
 
-def _source(spec: DataSpec, arrays: object) -> Source:
+def _source(what: str, arrays: object) -> Source:
     """Return the splits; raises DataError for arrays of any other form."""
     if not isinstance(arrays, Arrays):
         raise DataError(
-            f"data set {spec.name}: expected gmsearch.data.Arrays, got {type(arrays).__name__}; "
+            f"{what}: expected gmsearch.data.Arrays, got {type(arrays).__name__}; "
             "return Arrays(train_images=…, train_labels=…, …)"
         )
     train, evaluation = (
-        _split(spec.name, split, getattr(arrays, f"{split}_images"), labels)
+        _split(what, split, getattr(arrays, f"{split}_images"), labels)
         for split, labels in (
             ("train", arrays.train_labels),
             ("evaluation", arrays.evaluation_labels),
@@ -87,17 +90,20 @@ def _source(spec: DataSpec, arrays: object) -> Source:
     return Source(classes=classes, train=train, evaluation=evaluation)
 
 
-def _split(name: str, split: str, images: Any, labels: Any) -> Split:
-    images, labels = np.asarray(images), np.asarray(labels)
+def _split(what: str, split: str, images: Any, labels: Any) -> Split:
+    try:
+        images, labels = np.asarray(images), np.asarray(labels)
+    except ValueError as error:
+        raise DataError(f"{what}: {split}: {error}; make all images of one size") from None
     square = images.ndim == 4 and images.shape[1] == images.shape[2] and images.shape[3] == 3
     if images.dtype != np.uint8 or not square:
         raise DataError(
-            f"data set {name}: expected {split}_images as uint8 (N, S, S, 3), got {images.dtype} "
+            f"{what}: expected {split}_images as uint8 (N, S, S, 3), got {images.dtype} "
             f"{images.shape}"
         )
     if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu":
         raise DataError(
-            f"data set {name}: expected {split}_labels as integers ({len(images)},), got "
+            f"{what}: expected {split}_labels as integers ({len(images)},), got "
             f"{labels.dtype} {labels.shape}"
         )
     return Split(labels=labels.astype(np.int64), chunks=functools.partial(_chunks, images))

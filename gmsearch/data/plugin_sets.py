@@ -20,6 +20,7 @@ from gmsearch.errors import DataError, GmsearchError
 from gmsearch.experiment import DataSpec, PluginFile, StreamableImages
 from gmsearch.plain import digest
 from gmsearch.plugins import Part, part_arguments
+from gmsearch.plugins.blame import described, located
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -55,9 +56,10 @@ def stored(part: Part, file: PluginFile, spec: DataSpec) -> Decodable:
     """
     tree = _returned(part, file, spec)
     if not _lists_files(tree):
-        return stored_arrays(lambda _spec: _arrays(tree))(spec)
+        named = f"data set {located(part, file)}"
+        return stored_arrays(lambda _spec: _arrays(tree), named=named)(spec)
     assert isinstance(spec, StreamableImages), "the spec of every data set of a plugin"
-    splits = [_files(part, name, tree[name]) for name in _SPLITS]
+    splits = [_files(located(part, file), name, tree[name]) for name in _SPLITS]
     classes = _classes(tree, splits[0].labels)
     with thread_pool() as pool:
         digests = [list(pool.map(file_digest, map(Path, split.paths))) for split in splits]
@@ -89,9 +91,10 @@ def listed(part: Part, file: PluginFile, spec: DataSpec) -> Listed:
     tree = _returned(part, file, spec)
     if not _lists_files(tree):
         raise DataError(
-            f"data set {part.name} returns arrays, which are not streamed; set `stream: false`"
+            f"data set {located(part, file)} returns arrays, which are not streamed; set "
+            "`stream: false`"
         )
-    train, evaluation = (_files(part, name, tree[name]) for name in _SPLITS)
+    train, evaluation = (_files(located(part, file), name, tree[name]) for name in _SPLITS)
     sizes = hashlib.sha256()
     for name, split in zip(_SPLITS, (train, evaluation), strict=True):
         for path in split.paths:
@@ -105,14 +108,13 @@ def listed(part: Part, file: PluginFile, spec: DataSpec) -> Listed:
 
 
 def _returned(part: Part, file: PluginFile, spec: DataSpec) -> Mapping[str, Any]:
-    what = f"data set {part.name} of {file.reference}"
+    what = f"data set {located(part, file)}"
     try:
         tree = part.make(**part_arguments(part, spec))
     except GmsearchError:
         raise
     except Exception as error:
-        message = str(error).strip().splitlines()
-        raise DataError(f"{what}: {': '.join([type(error).__name__, *message[:1]])}") from error
+        raise DataError(f"{what}: {described(error, file)}") from error
     if not isinstance(tree, Mapping) or not set(_SPLITS) <= set(tree) <= {*_SPLITS, "classes"}:
         given = sorted(map(str, tree)) if isinstance(tree, Mapping) else type(tree).__name__
         raise DataError(
@@ -141,12 +143,12 @@ def _arrays(tree: Mapping[str, Any]) -> Arrays:
     )
 
 
-def _files(part: Part, name: str, pair: Sequence[Any]) -> _Files:
+def _files(what: str, name: str, pair: Sequence[Any]) -> _Files:
     images, labels = pair[0], np.asarray(pair[1])
     paths = isinstance(images, Sequence) and all(isinstance(i, (str, Path)) for i in images)
     if not paths or labels.shape != (len(images),) or labels.dtype.kind not in "iu":
         raise DataError(
-            f"data set {part.name}: {name}: expected a list of paths and as many integers, got "
+            f"data set {what}: {name}: expected a list of paths and as many integers, got "
             f"{type(images).__name__} and {labels.dtype} {labels.shape}"
         )
     absolute = tuple(str(Path(path).absolute()) for path in images)

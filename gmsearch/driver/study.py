@@ -79,6 +79,30 @@ def require_same_plugins(space: Space, root: Path = STUDIES) -> None:
         plugins.require_unchanged(folder, _plugins_of(space), _names_used(space))
 
 
+def changed_plugins(
+    study: str, files: Mapping[str, Path], root: Path = STUDIES
+) -> Mapping[str, Path]:
+    """Return those of a space's plugins that its study, if it began, does not keep as they are.
+
+    None of them is executed.
+
+    Args:
+        study: the study's name.
+        files: the plugins' files by reference.
+        root: folder of the studies.
+
+    Raises:
+        StudyError: where the study depends on one that has changed.
+    """
+    folder = root / study
+    changed = plugins.changed_plugins(folder, files)
+    frozen = folder / "space.yaml"
+    if changed and frozen.exists():
+        plugins.require_unused(folder, changed, _names_used(load_space(frozen, data_root=folder)))
+        plugins.clear()  # what the frozen space declared
+    return changed
+
+
 def _plugins_of(space: Space) -> list[plugins.Plugin]:
     return [plugin for file in space.plugins if (plugin := plugins.loaded(file)) is not None]
 

@@ -17,12 +17,14 @@ from gmsearch.plugins.load import load, loaded, resolve, unload
 from gmsearch.plugins.parts import Part, Plugin
 from gmsearch.plugins.register import activation, dataset, family, metric, product
 from gmsearch.plugins.study import (
+    changed_plugins,
     declare,
     load_for_plan,
     load_kept,
     require_unchanged,
+    require_unused,
 )
-from gmsearch.plugins.tables import entered_part, part_arguments
+from gmsearch.plugins.tables import clear, entered_part, part_arguments
 
 __all__ = [
     "DECLARED",
@@ -30,6 +32,8 @@ __all__ = [
     "Part",
     "Plugin",
     "activation",
+    "changed_plugins",
+    "clear",
     "dataset",
     "declare",
     "entered_part",
@@ -44,6 +48,7 @@ __all__ = [
     "product",
     "read_declared",
     "require_unchanged",
+    "require_unused",
     "resolve",
     "unload",
 ]

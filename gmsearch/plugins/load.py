@@ -30,6 +30,8 @@ _PACKAGE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,95}\.py")
 _OURS = __name__.partition(".")[0]
 
+Announce = Callable[[Mapping[str, Path]], None]
+"""Called with the plugins' files by reference, before any of them is executed."""
 
 _LOADED: dict[Path, Plugin] = {}
 _IMPORTED: set[str] = set()
@@ -61,14 +63,14 @@ def load(
     references: Sequence[str],
     folder: Path,
     *,
-    announce: Callable[[Sequence[Path]], None] | None = None,
+    announce: Announce | None = None,
 ) -> tuple[Plugin, ...]:
     """Execute the plugins of one space; their parts replace those of other spaces.
 
     Args:
         references: as in the space file.
         folder: what relative files are relative to.
-        announce: called with the files before any of them is executed.
+        announce: called before any of them is executed.
 
     Raises:
         PluginError: with file and line, where a plugin is missing, does not load, registers
@@ -79,7 +81,7 @@ def load(
         with _naming(reference):
             paths.append(resolve(reference, folder))
     if announce is not None:
-        announce(paths)
+        announce({Path(name).name: path for name, path in zip(references, paths, strict=True)})
     plugins: list[Plugin] = []
     earlier: dict[Key, str] = {}
     for reference, path in zip(references, paths, strict=True):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-import traceback
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,9 +12,9 @@ from torch import Tensor, nn
 
 from gmsearch.errors import FieldError, GmsearchError, PluginCodeError
 from gmsearch.experiment.plugin import PluginFile
-from gmsearch.plugins.load import loaded
+from gmsearch.plugins.blame import described, located
 from gmsearch.plugins.parts import Part
-from gmsearch.plugins.tables import metric_parts
+from gmsearch.plugins.tables import entered_part, metric_parts
 
 MetricFunction = Callable[[Tensor, Tensor], float]
 _SIDE = 8
@@ -65,26 +63,30 @@ def network(
     return _built(part, file, "family", {**arguments, "num_classes": num_classes})
 
 
-def require_logits(model: nn.Module, where: str, *, num_classes: int, resolution: int) -> None:
-    """Raise FieldError unless a network maps images (N, 3, S, S) to logits (N, num_classes).
+def require_logits(model: nn.Module, family: str, *, num_classes: int, resolution: int) -> None:
+    """Raise FieldError unless a plugin's network maps images (N, 3, S, S) to finite logits.
 
     Args:
         model: left as it is; run in eval mode, on the CPU.
-        where: how a message names it, such as `my_net of my_net.py`.
-        num_classes: number of logits.
+        family: the plugin's family that it is of.
+        num_classes: number of logits; they are (N, num_classes).
         resolution: side S of the images in pixels.
     """
-    images = torch.zeros(_IMAGES, 3, resolution, resolution)
+    entered = entered_part(("family", family))
+    assert entered is not None, "the family of a network that was built"
+    part, file = entered
+    # Normal, as normalised images are: a network may divide by what is 0 for a black image.
+    noise = torch.Generator().manual_seed(0)
+    images = torch.randn(_IMAGES, 3, resolution, resolution, generator=noise)
     training = model.training
     try:
         with torch.no_grad():
             returned = model.eval()(images)
     except Exception as error:
-        lines = str(error).strip().splitlines()
         raise FieldError(
             "family",
-            f"{where} fails on images of shape {tuple(images.shape)}: "
-            f"{': '.join([type(error).__name__, *lines[:1]])}",
+            f"{located(part, file)} fails on images of shape {tuple(images.shape)}: "
+            f"{described(error, file)}",
         ) from error
     finally:
         model.train(training)
@@ -92,7 +94,15 @@ def require_logits(model: nn.Module, where: str, *, num_classes: int, resolution
     if shape != (_IMAGES, num_classes):
         raise FieldError(
             "family",
-            f"{where}: expected logits of shape {(_IMAGES, num_classes)}, got {shape}",
+            f"{located(part, file)}: expected logits of shape {(_IMAGES, num_classes)}, got "
+            f"{shape}",
+        )
+    broken = int((~torch.isfinite(returned)).sum())
+    if broken:
+        raise FieldError(
+            "family",
+            f"{located(part, file)}: expected finite logits, got {broken} of {returned.numel()} "
+            "that are not, before training",
         )
 
 
@@ -103,7 +113,7 @@ def metric_functions(files: Sequence[PluginFile]) -> dict[str, MetricFunction]:
 
 def metric_function(part: Part, file: PluginFile) -> MetricFunction:
     """Return a metric that raises PluginCodeError unless its code returns a finite number."""
-    name = f"metric {part.name} of {file.reference}"
+    name = f"metric {located(part, file)}"
 
     def measured(logits: Tensor, labels: Tensor) -> float:
         try:
@@ -121,18 +131,6 @@ def metric_function(part: Part, file: PluginFile) -> MetricFunction:
     return measured
 
 
-def described(error: BaseException, file: PluginFile) -> str:
-    """Return one line for an exception of a plugin's code, with file and line where known."""
-    lines = str(error).strip().splitlines()
-    what = ": ".join([type(error).__name__, *lines[:1]])
-    plugin = loaded(file)
-    own = plugin.watched if plugin is not None else {}
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if Path(frame.filename) in own:
-            return f"{Path(frame.filename).name}:{frame.lineno}: {what}"
-    return what
-
-
 def _built(
     part: Part,
     file: PluginFile,
@@ -146,13 +144,12 @@ def _built(
         raise
     except Exception as error:
         raise FieldError(
-            path, f"{part.name} of {file.reference} cannot be built: {described(error, file)}"
+            path, f"{located(part, file)} cannot be built: {described(error, file)}"
         ) from error
     if not isinstance(module, nn.Module):
         raise FieldError(
             path,
-            f"{part.name} of {file.reference}: expected a torch.nn.Module, got "
-            f"{type(module).__name__}",
+            f"{located(part, file)}: expected a torch.nn.Module, got {type(module).__name__}",
         )
     return module
 
@@ -171,7 +168,7 @@ def _require_same_shape(
     except Exception as error:
         raise FieldError(
             path,
-            f"{part.name} of {file.reference} fails on a tensor of shape {tuple(given.shape)}: "
+            f"{located(part, file)} fails on a tensor of shape {tuple(given.shape)}: "
             f"{described(error, file)}",
         ) from error
     finally:
@@ -180,6 +177,6 @@ def _require_same_shape(
     if shape != tuple(given.shape):
         raise FieldError(
             path,
-            f"{part.name} of {file.reference}: expected a tensor of the input's shape "
+            f"{located(part, file)}: expected a tensor of the input's shape "
             f"{tuple(given.shape)}, got {shape}",
         )

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gmsearch.errors import PluginError, StudyError
 from gmsearch.experiment.plugin import PluginFile
 from gmsearch.plugins.declared import DECLARED, KEPT, Unexecuted, read_declared
-from gmsearch.plugins.load import file_digest, load, loaded
+from gmsearch.plugins.load import Announce, file_digest, load, loaded
 from gmsearch.plugins.parts import Plugin
 from gmsearch.plugins.tables import enter, entered
 
@@ -40,14 +40,14 @@ def load_kept(
     folder: Path,
     *,
     files: Sequence[PluginFile] | None = None,
-    announce: Callable[[Sequence[Path]], None] | None = None,
+    announce: Announce | None = None,
 ) -> tuple[Plugin, ...]:
     """Execute the plugins of a study from the copies in its folder, each file as it was kept.
 
     Args:
         folder: a study's folder.
         files: the identities that are wanted; those of the declaration where it is None.
-        announce: called with the files before any of them is executed.
+        announce: called before any of them is executed.
 
     Raises:
         PluginError: where a copy is missing or is not the file the study began with, or an
@@ -115,22 +115,63 @@ def require_unchanged(folder: Path, plugins: Sequence[Plugin], names: Collection
     now = {plugin.file.reference: plugin for plugin in plugins}
     for before in read_declared(folder):
         plugin = now.get(before.file.reference)
-        used = any(part.kind == "metric" or part.name in names for part in before.parts)
-        if not used or (plugin and plugin.file == before.file):
-            continue
-        what = "is no longer in `plugins`" if plugin is None else "has changed"
-        where = before.file.reference if plugin is None else plugin.path
-        raise StudyError(
-            f"{where} {what} since {folder} began; rename `study` in the space file, or restore "
-            f"{', '.join(_changed_files(before, plugin))} from {folder / KEPT}"
-        )
+        if plugin is None or plugin.file != before.file:
+            _require_unused(before, folder, names, now=plugin.path if plugin else None)
 
 
-def _changed_files(before: Plugin, now: Plugin | None) -> list[str]:
-    """Return the files of a plugin that are not what they were; its own where none of them is."""
-    current = {} if now is None else {n: now.watched[path] for n, path in now.sources.items()}
-    changed = [n for n, path in before.sources.items() if before.watched[path] != current.get(n)]
-    return changed or [before.file.reference]
+def changed_plugins(folder: Path, files: Mapping[str, Path]) -> dict[str, Path]:
+    """Return those of some plugins' files that are not as a study keeps them; execute none.
+
+    Args:
+        folder: the study's folder, with or without a declaration.
+        files: the files as they are now, by reference.
+    """
+    if not (folder / DECLARED).exists():
+        return dict(files)
+    known = {plugin.file.reference: plugin for plugin in read_declared(folder)}
+    return {
+        name: path
+        for name, path in files.items()
+        if name not in known or _changed_files(known[name], path)
+    }
+
+
+def require_unused(folder: Path, files: Mapping[str, Path], names: Collection[str]) -> None:
+    """Raise StudyError where a study depends on one of some changed plugins; execute none.
+
+    Args:
+        folder: the study's folder, with or without a declaration.
+        files: the changed files by reference, see `changed_plugins`.
+        names: activations, products, families and data that the study's arms may use.
+    """
+    if not (folder / DECLARED).exists():
+        return
+    for before in read_declared(folder):
+        if before.file.reference in files:
+            _require_unused(before, folder, names, now=files[before.file.reference])
+
+
+def _require_unused(
+    before: Plugin, folder: Path, names: Collection[str], *, now: Path | None
+) -> None:
+    if not any(part.kind == "metric" or part.name in names for part in before.parts):
+        return
+    what = "is no longer in `plugins`" if now is None else "has changed"
+    changed = [] if now is None else _changed_files(before, now)
+    raise StudyError(
+        f"{now or before.file.reference} {what} since {folder} began; rename `study` in the space "
+        f"file, or restore {', '.join(changed or [before.file.reference])} from {folder / KEPT}"
+    )
+
+
+def _changed_files(before: Plugin, now: Path) -> list[str]:
+    """Return the files of a plugin that are missing now, or not what they were."""
+    base = now.parent.parent if now.name == "__init__.py" else now.parent
+    return [
+        name
+        for name, source in before.sources.items()
+        if not (base / name).is_file() or file_digest(base / name) != before.watched[source]
+    ]
 
 
 def _require_kept(source: Path, sha256: str) -> None:

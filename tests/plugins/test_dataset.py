@@ -97,37 +97,43 @@ def test_listed_files_are_decoded(plugin: Write, images: Path) -> None:
 BAD = {
     "raises": (
         "    return 1 / 0\n",
-        "data set noise of mine.py: ZeroDivisionError: division by zero",
+        "data set noise of mine.py:5: mine.py:7: ZeroDivisionError: division by zero",
     ),
     "type": (
         "    return [1, 2]\n",
-        "data set noise of mine.py: expected a dict of train, evaluation",
+        "data set noise of mine.py:5: expected a dict of train, evaluation",
     ),
     "keys": (
         "    return {'train': 1, 'test': 2}\n",
         (
-            "data set noise of mine.py: expected a dict of train, evaluation and optionally "
+            "data set noise of mine.py:5: expected a dict of train, evaluation and optionally "
             "classes, got ['test', 'train']"
         ),
     ),
     "pair": (
         "    return {'train': np.zeros(3), 'evaluation': 1}\n",
-        "data set noise of mine.py: train: expected a pair (images, labels)",
+        "data set noise of mine.py:5: train: expected a pair (images, labels)",
     ),
     "pixels": (
         "    x = np.zeros((4, 8, 8, 3)), [0, 1, 0, 1]\n    return {'train': x, 'evaluation': x}\n",
-        "data set noise: expected train_images as uint8 (N, S, S, 3), got float64 (4, 8, 8, 3)",
+        (
+            "data set noise of mine.py:5: expected train_images as uint8 (N, S, S, 3), got "
+            "float64 (4, 8, 8, 3)"
+        ),
     ),
     "labels": (
         (
             "    x = np.zeros((4, 8, 8, 3), np.uint8), [0, 1]\n"
             "    return {'train': x, 'evaluation': x}\n"
         ),
-        "data set noise: expected train_labels as integers (4,), got int64 (2,)",
+        "data set noise of mine.py:5: expected train_labels as integers (4,), got int64 (2,)",
     ),
     "paths": (
         "    return {'train': (['a.png'], [0, 1]), 'evaluation': (['a.png'], [0])}\n",
-        "data set noise: train: expected a list of paths and as many integers, got list",
+        (
+            "data set noise of mine.py:5: train: expected a list of paths and as many integers, "
+            "got list"
+        ),
     ),
     "missing file": (
         (

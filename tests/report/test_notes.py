@@ -151,5 +151,5 @@ def test_operators_nobody_counts_are_named(make_study: MakeStudy) -> None:
     study.add({**ask, "number": 2, "arm": "b", "uncounted": ["mean"]})
     study.add({**ask, "number": 3, "arm": "c"})
 
-    assert "operators of timm models: mean (2 arms), softmax (1 arm)." in _notes(study)
+    assert "operators: mean (2 arms), softmax (1 arm)." in _notes(study)
     assert "operators" not in _notes(make_study())

@@ -91,7 +91,7 @@ def _cost_notes(study: StudyFacts) -> list[str]:
         f"{operator} ({arms} arm{'s' if arms > 1 else ''})"
         for operator, arms in study.uncounted.items()
     )
-    return [f"flops and elementwise_ops leave out these operators of timm models: {named}."]
+    return [f"flops and elementwise_ops leave out these operators: {named}."]
 
 
 def _timing_notes(study: StudyFacts) -> list[str]:

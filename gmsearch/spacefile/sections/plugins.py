@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ from gmsearch.experiment import PluginFile
 from gmsearch.spacefile.yaml import Node
 from gmsearch.wording import shown
 
-Announce = Callable[[str, Sequence[Path]], None]
-"""Called with the name of the study and the files that are about to be executed."""
+Announce = Callable[[str, Mapping[str, Path]], None]
+"""Called with the study's name and the plugins' files by reference, before they are executed."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,9 +41,9 @@ class PluginLoader:
         if self.execute is False or (self.execute is None and frozen):
             return plugins.declare(folder)
 
-        def announce(paths: Sequence[Path]) -> None:
+        def announce(files: Mapping[str, Path]) -> None:
             if self.announce is not None:
-                self.announce(study, paths)
+                self.announce(study, files)
 
         if frozen:
             return plugins.load_kept(folder, announce=announce)
