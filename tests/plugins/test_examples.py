@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from PIL import Image
 from ruamel.yaml import YAML
 
 from gmsearch.bands import evaluate_bands, named_metrics
@@ -34,8 +35,13 @@ BASE: dict[str, Any] = {
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """Return a folder with the files of the document."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the current folder, with the files of the document and some photos."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    for number in range(6):
+        photo = Image.new("RGB", (48, 36), 3 * (40 * number,))
+        photo.save(tmp_path / "photos" / f"{('cat', 'dog')[number // 3]}_{number}.png")
     for name, text in BLOCK.findall(TEXT):
         with (tmp_path / name).open("a", encoding="utf-8") as file:
             file.write(text)
@@ -66,7 +72,7 @@ def test_every_example_is_short() -> None:
 def test_every_example_is_used(folder: Path) -> None:
     """Every example loads, builds, is counted, evaluated and read as data."""
     examples = spaces(folder)
-    assert len(examples) == 6
+    assert len(examples) == 7
     task = Task(classes=3, resolution=32)
     families, measured = set(), 0
     for space in examples:
@@ -85,7 +91,13 @@ def test_every_example_is_used(folder: Path) -> None:
         "ece",
         "ece.high@8",
     }
-    data = load(examples[-1].data)
+    photos = load(examples[-1].data)
+    assert photos.classes == ("cat", "dog")
+    assert (photos.train.labels.tolist(), photos.evaluation.labels.tolist()) == (
+        [0, 0, 1],
+        [0, 1, 1],
+    )
+    data = load(examples[-2].data)
     assert data.classes == ("plain", "striped")
     scores = evaluate_bands(
         build(next(examples[0].arms())[1].candidate, num_classes=2, seed=0),
