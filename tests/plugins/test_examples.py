@@ -39,9 +39,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the current folder, with the files of the document and some photos."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "photos").mkdir()
-    for number in range(6):
-        photo = Image.new("RGB", (48, 36), 3 * (40 * number,))
-        photo.save(tmp_path / "photos" / f"{('cat', 'dog')[number // 3]}_{number}.png")
+    for number in range(12):
+        photo = Image.new("RGB", (48, 36), 3 * (20 * number,))
+        photo.save(tmp_path / "photos" / f"{('cat', 'dog')[number // 6]}_{number:02}.png")
     for name, text in BLOCK.findall(TEXT):
         with (tmp_path / name).open("a", encoding="utf-8") as file:
             file.write(text)
@@ -93,10 +93,7 @@ def test_every_example_is_used(folder: Path) -> None:
     }
     photos = load(examples[-1].data)
     assert photos.classes == ("cat", "dog")
-    assert (photos.train.labels.tolist(), photos.evaluation.labels.tolist()) == (
-        [0, 0, 1],
-        [0, 1, 1],
-    )
+    assert photos.evaluation.labels.tolist() == 3 * [0] + 3 * [1]
     data = load(examples[-2].data)
     assert data.classes == ("plain", "striped")
     scores = evaluate_bands(
