@@ -57,6 +57,10 @@ class DevicePart(RecordPart):
     """Name of the processor or GPU."""
 
 
+_NO_EFFECT = ("gmsearch", "ray")
+"""Packages whose version changes no number: ours by promise, the other hands out work only."""
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class RunRecord(Record):
     """One start of `gmsearch run` or `gmsearch measure` that had something to do.
@@ -89,6 +93,18 @@ class RunRecord(Record):
     device: DevicePart | None = None
     threads: int | None = None
     """Number of CPUs of a trial."""
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """Versions of the packages that affect numbers, by name; empty if not recorded."""
+        packages = self.extra.get("packages")
+        if not isinstance(packages, Mapping):
+            return {}
+        return {
+            str(name): version
+            for name, version in packages.items()
+            if name not in _NO_EFFECT and isinstance(version, str)
+        }
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from gmsearch import ledger
+from gmsearch.report.cautions import cautions
 from gmsearch.report.page import MadeSection, files, make_section
 from gmsearch.report.render.terminal import print_section
 from gmsearch.report.section import ReportInput, nothing_to_report
@@ -82,6 +83,9 @@ def trials(folder: Path) -> pd.DataFrame:
 
 def _print(console: Console, study: StudyFacts, parts: list[MadeSection]) -> None:
     console.print(Text(f"{study.name}: {study.about}".rstrip(": "), style="bold"))
+    if study.measured:
+        for caution in cautions(study):
+            console.print(Text(caution, style="bold red"))
     for made in parts:
         if made.shown and (study.measured or made.section.always):
             print_section(console, made.section.title, made.tables, made.notes)
