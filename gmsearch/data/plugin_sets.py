@@ -20,7 +20,8 @@ from gmsearch.errors import DataError, GmsearchError
 from gmsearch.experiment import DataSpec, PluginFile, StreamableImages
 from gmsearch.plain import digest
 from gmsearch.plugins import Part, part_arguments
-from gmsearch.plugins.blame import described, located
+from gmsearch.plugins.blame import described
+from gmsearch.plugins.parts import located
 
 if TYPE_CHECKING:
     from PIL import Image
