@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from gmsearch.bounded import decoded
 from gmsearch.errors import InputError, StudyError
 from gmsearch.experiment import Bands
 from gmsearch.ledger.files import LEDGER, SPACE, SPOOL
-from gmsearch.ledger.parsing import damaged, decoded, lines, parse, read_bounded
+from gmsearch.ledger.parsing import damaged, lines, parse, read_bounded
 from gmsearch.metrics import HOLDOUT
 from gmsearch.records import (
     AskRecord,
