@@ -259,7 +259,7 @@ def _odd_owner() -> Iterator[Ended]:
 @fault("stray .tmp files", 0)
 def _strays() -> Iterator[Ended]:
     _finished()
-    left = [STUDY / name / "x.json.1.tmp" for name in ("spool", "history", "weights")]
+    left = [STUDY / name / ".x.json.0a.tmp" for name in ("spool", "history", "weights")]
     for path in left:
         path.parent.mkdir(exist_ok=True)
         path.write_text("x", encoding="utf-8")
