@@ -2,6 +2,7 @@
 
 GmsearchError
 ├── InputError (ValueError)     what a user wrote or pointed at; one line per mistake; exit code 2
+│   ├── FlagError               invalid values of a command's flags
 │   ├── FieldError              an invalid value of a dataclass, named by its path
 │   ├── SpaceError              the mistakes of one space file, each with line and column
 │   ├── DataError               a data set that is missing, empty or damaged
@@ -22,9 +23,28 @@ import dataclasses
 class GmsearchError(Exception):
     """The root of every error raised on purpose."""
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The lines to print: one, unless several mistakes were found at once."""
+        return (str(self),)
+
 
 class InputError(GmsearchError, ValueError):
     """Something the user wrote or pointed at; the message names the remedy."""
+
+
+class FlagError(InputError):
+    """All mistakes in the flags of one command, a line each."""
+
+    def __init__(self, *lines: str) -> None:
+        """Keep the lines."""
+        super().__init__("\n".join(lines))
+        self._lines = lines
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """A line for each mistake."""
+        return self._lines
 
 
 class FieldError(InputError):
@@ -60,6 +80,11 @@ class SpaceError(InputError):
         """Sort the mistakes by place."""
         self.mistakes = tuple(sorted(mistakes, key=lambda m: (m.line, m.column, m.message)))
         super().__init__("\n".join(map(str, self.mistakes)))
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """A line for each mistake."""
+        return tuple(map(str, self.mistakes))
 
 
 class DataError(InputError):

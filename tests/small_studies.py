@@ -21,8 +21,15 @@ class Log:
         self.plans: list[Plan] = []
         self.epochs: list[Progress] = []
 
-    def planned(self, total: int, done: int) -> None:
-        """Keep the counts."""
+    def opened(self, records: Records) -> None:
+        """Keep nothing; the ledger has the records."""
+
+    def doing(self, what: str) -> None:
+        """Keep nothing."""
+
+    def planned(self, total: int, done: int, timings: int) -> None:
+        """Keep the counts of trials."""
+        del timings
         self.counts.append((total, done))
 
     def started(self, plan: Plan) -> None:

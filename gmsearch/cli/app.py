@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
 import os
 import sys
 from collections.abc import Callable
@@ -31,6 +30,7 @@ from gmsearch.cli.report import report
 from gmsearch.cli.run import run
 from gmsearch.cli.schema import schema
 from gmsearch.cli.show import show
+from gmsearch.cli.streams import say
 from gmsearch.errors import GmsearchError, InputError, StorageError
 
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -79,20 +79,13 @@ def _program(
 
 def main() -> None:
     """Run the command line; turn expected errors into messages and exit codes."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without our signs gets a `?`
     try:
         _print_all()
-    except StorageError as error:
-        typer.echo(str(error), err=True)
-        sys.exit(1)
-    except InputError as error:
-        typer.echo(str(error), err=True)
-        sys.exit(2)
     except GmsearchError as error:
-        typer.echo(str(error), err=True)
-        sys.exit(1)
+        for line in error.lines:
+            say(line)
+        mistaken = isinstance(error, InputError) and not isinstance(error, StorageError)
+        sys.exit(2 if mistaken else 1)
     except OSError as error:
         if error.errno not in (*_FULL, errno.EPIPE):
             raise
@@ -101,10 +94,7 @@ def main() -> None:
             sys.exit(1)
         place = error.filename or "the output"
         with contextlib.suppress(OSError):  # which may go to the same disk
-            typer.echo(
-                f"{place}: cannot be written: {error.strerror}; make room, or write elsewhere",
-                err=True,
-            )
+            say(f"{place}: cannot be written: {error.strerror}; make room, or write elsewhere")
         sys.exit(2)
 
 

@@ -27,8 +27,8 @@ def check(space: SpaceFile, *, data_root: DataRoot = None) -> None:
     Prints the numbers of candidates and trials and the range of the candidates' costs.
     Trains nothing.
     """
-    from rich.console import Console
-
+    from gmsearch.cli.console import Console, show_warnings
+    from gmsearch.cli.streams import say
     from gmsearch.cli.studies import announces
     from gmsearch.costs import broken_constraints, static_cost
     from gmsearch.driver.preflight import (
@@ -39,6 +39,7 @@ def check(space: SpaceFile, *, data_root: DataRoot = None) -> None:
     )
     from gmsearch.spacefile import load_space
 
+    show_warnings()
     loaded = load_space(space, data_root=data_root, announce=announces(space))
     context = inspect_run(loaded, space)
     worker_count(loaded.resources, None)
@@ -47,17 +48,16 @@ def check(space: SpaceFile, *, data_root: DataRoot = None) -> None:
     feasible = sum(not broken_constraints(loaded, arm, context.task) for arm in arms)
     costs = [static_cost(arm.candidate, context.task) for arm in arms]
     summary = _summary(loaded, context, costs, feasible=feasible, exact=exact)
-    console = Console(soft_wrap=True, markup=False, highlight=False)
-    console.print(f"{space}: study {loaded.study}, method {loaded.search.method}")
+    console = Console(highlight=False)
+    console.say(f"{space}: study {loaded.study}, method {loaded.search.method}")
     for name, text in summary.items():
-        console.print(f"{name:<11} {text}")
+        console.say(f"{name:<11} {text}")
     console.print(_cost_table(costs, exact=exact))
     remarks = network_remarks(arms, context)
     if len(remarks) > _MAX_REMARKS:
         remarks = [*remarks[:_MAX_REMARKS], f"and {len(remarks) - _MAX_REMARKS} more remarks"]
-    errors = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
     for remark in remarks:
-        errors.print(f"{space}: {remark}")
+        say(f"{space}: {remark}")
 
 
 def _trainable_arms(space: Space, task: Task) -> tuple[list[Arm], bool]:

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterator
 from types import FrameType
 
+from gmsearch.printable import visible
+
 INTERRUPTED = 130
 """Exit code of an interrupted command, as shells report SIGINT."""
 
@@ -59,7 +61,7 @@ def _ignore_all() -> None:
 def _announce() -> None:
     words = "Interrupted."
     if sys.argv[1:2] and sys.argv[1] in _RESUMES:
-        command = shlex.join(["gmsearch", *sys.argv[1:]])
+        command = visible(shlex.join(["gmsearch", *sys.argv[1:]]))
         words += f" What finished is saved. Resume with:\n  {command}"
     with contextlib.suppress(OSError):
         sys.stderr.write(f"{words}\n")

@@ -7,10 +7,10 @@ def list_studies() -> None:
     """List the studies in studies/."""
     import collections
 
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from gmsearch.cli.console import Console
     from gmsearch.errors import InputError, StudyError
     from gmsearch.ledger import STUDIES, read_records, studies
 

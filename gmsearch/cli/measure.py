@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from gmsearch.cli.flags import DataRoot, StudyName
-from gmsearch.errors import FieldError, InputError
+from gmsearch.errors import FieldError, FlagError, InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rich.console import Console
-
+    from gmsearch.cli.console import Console
     from gmsearch.driver.preflight import RunContext
     from gmsearch.experiment import Bands, Plan
     from gmsearch.ledger import Ledger
@@ -112,27 +111,23 @@ def time_again(study: str, *, disturbed: bool, data_root: Path | None) -> int:
         plans = timings_again(space, context, ledger, run=start.run, disturbed=disturbed)
         if not plans:
             which = "no timing was disturbed" if disturbed else "its space asks for no timing"
-            console.print(f"{space.study}: nothing to do; {which}")
+            console.say(f"{space.study}: nothing to do; {which}")
             return 0
         ledger.append(start)
         failed = _run(ledger, space, plans, console)
         done = f"{len(plans) - failed} candidates timed again"
-        console.print(f"{space.study}: {done}; `gmsearch report` shows them")
+        console.say(f"{space.study}: {done}; `gmsearch report` shows them")
         return 1 if failed else 0
 
 
 def _read(study: str, data_root: Path | None) -> tuple[Console, Path, Space]:
     """Return the console for messages, the path of a study's space file, and its space."""
-    import logging
-
-    from rich.console import Console
-
+    from gmsearch.cli.console import Console, show_warnings
     from gmsearch.cli.studies import announces, study_folder
     from gmsearch.spacefile import load_space
 
-    console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
-    logging.basicConfig(format="gmsearch: %(message)s", level=logging.WARNING)
-
+    console = Console(stderr=True)
+    show_warnings()
     path = study_folder(study) / "space.yaml"
     space = load_space(path, data_root=data_root, execute=True, announce=announces(study))
     return console, path, space
@@ -169,13 +164,13 @@ def _measure(
         ledger.append(start)
         failed = _run(ledger, space, plans, console)
         done = len(plans) - failed
-        console.print(f"{space.study}: {done} trials measured; `gmsearch report` shows them")
+        console.say(f"{space.study}: {done} trials measured; `gmsearch report` shows them")
     elif remeasurer.lost:
-        console.print(f"{space.study}: no trial could be measured")
+        console.say(f"{space.study}: no trial could be measured")
     else:
-        console.print(f"{space.study}: nothing to do; every finished trial has these measurements")
+        console.say(f"{space.study}: nothing to do; every finished trial has these measurements")
     for key, path in remeasurer.lost.items():
-        console.print(
+        console.say(
             f"{key}: its weights are missing: {path}; restore the file, or train the trial again "
             "in a study with another name"
         )
@@ -187,7 +182,7 @@ def _run(ledger: Ledger, space: Space, plans: Sequence[Plan], console: Console) 
     import collections
 
     from gmsearch import runner
-    from gmsearch.cli.live import name_of, outcome
+    from gmsearch.cli.live.words import name_of, outcome
     from gmsearch.records import WorkRecord
 
     failed = 0
@@ -197,7 +192,7 @@ def _run(ledger: Ledger, space: Space, plans: Sequence[Plan], console: Console) 
         assert isinstance(record, WorkRecord), "work leaves its own record"
         failed += record.failure is not None
         head = f"[{number}/{len(plans)}] {name_of(space, plan)}"
-        console.print(f"{head}: {outcome(space, record)}")
+        console.say(f"{head}: {outcome(space, record)}")
     return failed
 
 
@@ -218,7 +213,7 @@ def _bands(
     try:
         bands: Bands = dataclasses.replace(usual, **changed)
     except FieldError as error:
-        raise InputError("\n".join(f"--{one}" for one in error.errors)) from None
+        raise FlagError(*(f"--{one}" for one in error.errors)) from None
     if not bands.metrics:
         raise InputError("no bands to measure; give some, e.g. --radii 6,12")
     return bands

@@ -13,8 +13,7 @@ import typer
 from gmsearch.errors import FieldError, GmsearchError, InputError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from gmsearch.cli.console import Console
     from gmsearch.cli.profile_text import ProfiledNetwork
     from gmsearch.experiment import TimingCondition
     from gmsearch.networks import Candidate, Cost
@@ -120,18 +119,18 @@ def profile_networks(request: Request) -> int:
         InputError: a name is neither a preset nor a space file nor a timm model, or the device
             cannot run a requested mode; raised before anything is timed.
     """
-    from rich.console import Console
-
+    from gmsearch.cli.console import Console, show_warnings
     from gmsearch.cli.profile_text import Profile, print_profile, write_csv, write_json
 
     for path in (request.csv, request.json):
         if path is not None and not path.parent.is_dir():
             raise InputError(f"{path}: there is no folder {path.parent}; create it first")
-    console = Console(stderr=True, highlight=False, markup=False)
+    show_warnings()
+    console = Console(stderr=True)
     candidates, resolution, classes = _candidates(request, console)
     for name, candidate in candidates.items():
         for warning in candidate.kernel_warnings(resolution):
-            console.print(f"{name}: {warning}")
+            console.say(f"{name}: {warning}")
     networks, models = _costs(candidates, resolution, classes)
     if request.conditions:
         _time(networks, models, resolution, request, console)
@@ -187,7 +186,7 @@ def _of_space(space: Space, console: Console) -> dict[str, Candidate]:
     if not space.at_most(_MAX_OF_A_SPACE):
         count = space.count()
         total = "infinitely many" if count is None else f"{count:,}"
-        console.print(f"{space.study}: {_MAX_OF_A_SPACE} random candidates of {total}")
+        console.say(f"{space.study}: {_MAX_OF_A_SPACE} random candidates of {total}")
     arms = space.some(_MAX_OF_A_SPACE, random.Random(0))
     return {space.label(assignment) or space.study: arm.candidate for assignment, arm in arms}
 

@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, JustifyMethod
+from rich.console import JustifyMethod
 from rich.measure import Measurement
 from rich.table import Table
 
+from gmsearch.cli.console import Console
 from gmsearch.display import MISSING, count
 from gmsearch.environment import describe
 from gmsearch.errors import InputError
@@ -73,9 +74,9 @@ Column = tuple[str, Callable[[ProfiledNetwork], str]]
 
 def print_profile(profile: Profile, *, by_kind: bool) -> None:
     """Print one table if it fits the terminal, else one of costs and one per condition."""
-    console = Console(highlight=False, markup=False)
+    console = Console(highlight=False)
     if not console.is_terminal:
-        console = Console(highlight=False, markup=False, width=_PLAIN_WIDTH)
+        console = Console(highlight=False, width=_PLAIN_WIDTH)
     groups = [_cost_columns(profile), *(_timed_columns(profile, c) for c in profile.conditions)]
     whole = _table(profile, [column for group in groups for column in group])
     unbounded = console.options.update(width=_UNBOUNDED)

@@ -31,11 +31,11 @@ def report(
 
     Without flags, writes everything available.
     """
-    from rich.console import Console
-
+    from gmsearch.cli.console import Console, show_warnings
     from gmsearch.cli.studies import last_study, study_folder
     from gmsearch.report import write_report
 
+    show_warnings()
     folder = last_study() if study is None else study_folder(study)
     console = Console()
     target = REPORTS / folder.name if out is None else out
@@ -43,6 +43,5 @@ def report(
     asked = [flag for flag, given in flags.items() if given]
     written = write_report(folder, target, flags=asked, console=console)
     names = ", ".join(path.name for path in written)
-    console.print(
-        f"\nstudy {folder.name}: wrote {target}/{{{names}}}", highlight=False, markup=False
-    )
+    console.print()
+    console.say(f"study {folder.name}: wrote {target}/{{{names}}}")

@@ -11,9 +11,9 @@ import typer
 from gmsearch.cli.flags import DataRoot, SpaceFile
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from gmsearch.cli.live import ProgressLines
     from gmsearch.driver import Driver
+    from gmsearch.space import Space
 
 
 def run(
@@ -48,12 +48,44 @@ def run_space(
     hang_seconds: float,
 ) -> int:
     """Run the study of a space file to its end; return the exit code."""
-    import logging
-
-    from rich.console import Console
-
-    from gmsearch.cli.live import ProgressLines, ProgressTable
+    from gmsearch.cli.console import Console, show_warnings
+    from gmsearch.cli.live import view_of
+    from gmsearch.cli.run_summary import summary
     from gmsearch.cli.studies import announces
+    from gmsearch.driver.resumed import require_own_folder
+    from gmsearch.driver.study import changed_plugins, require_same_plugins
+    from gmsearch.spacefile import load_space
+
+    show_warnings()
+
+    def announce(study: str, files: Mapping[str, Path]) -> None:
+        announces(path)(study, changed_plugins(study, files))
+
+    space = load_space(path, data_root=data_root, announce=announce)
+    require_own_folder(space)
+    require_same_plugins(space)  # before the data are decoded and networks are built
+    console = Console(stderr=True)
+    with view_of(space, console) as view:
+        driver = _run_to_end(space, path, view, engine=engine, workers=workers, hang=hang_seconds)
+        view.doing("comparing all arms")
+        lines, code = summary(driver, ran=view.began)
+        for line in lines:
+            view.log.write(line.fitting(None))
+    for line in lines:
+        console.say(line.fitting(console.width if console.redraws else None))
+    return code
+
+
+def _run_to_end(
+    space: Space,
+    path: Path,
+    view: ProgressLines,
+    *,
+    engine: Literal["ray", "serial"],
+    workers: int | None,
+    hang: float,
+) -> Driver:
+    """Train what is missing; return the driver of the study, which is closed."""
     from gmsearch.driver import open_study
     from gmsearch.driver.preflight import (
         first_arms,
@@ -62,69 +94,41 @@ def run_space(
         require_possible,
         worker_count,
     )
-    from gmsearch.driver.resumed import require_own_folder
-    from gmsearch.driver.study import changed_plugins, require_same_plugins
-    from gmsearch.spacefile import load_space
 
-    terminal = Console(stderr=True)
-    console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
-    logging.basicConfig(format="gmsearch: %(message)s", level=logging.WARNING)
-
-    def announce(study: str, files: Mapping[str, Path]) -> None:
-        announces(path)(study, changed_plugins(study, files))
-
-    space = load_space(path, data_root=data_root, announce=announce)
-    require_own_folder(space)
-    require_same_plugins(space)  # before the data are decoded and networks are built
+    view.doing(f"reading the images of {space.data.name}, which are decoded the first time")
     context = inspect_run(space, path)
+    view.doing("building networks")
     require_possible(space, context, path)
     pool = 1 if engine == "serial" else worker_count(space.resources, workers)
+    view.state.workers = pool
     remarks = network_remarks(first_arms(space), context)
     if remarks:
         more = f"; {len(remarks) - 1} more, see `gmsearch check`" if len(remarks) > 1 else ""
-        console.print(f"{path}: {remarks[0]}{more}")
-    view = (ProgressTable if terminal.is_terminal else ProgressLines)(space, terminal, pool)
+        view.remark(f"{path}: {remarks[0]}{more}")
+    view.doing("choosing candidates and comparing costs")
     with open_study(space, context, view, engine=engine) as driver:
         driver.advance()
         if not driver.finished:
             for remark in driver.mixing:
-                console.print(f"{space.study}: {remark}")
-            with view:
-                _train(driver, engine, pool, hang_seconds)
-        elif driver.trials:
-            console.print(f"{space.study}: nothing to do; all trials are finished")
-        return _summarize(driver, console)
+                view.remark(f"{space.study}: {remark}")
+            _train(driver, view, engine, pool, hang)
+    return driver
 
 
 def _train(
-    driver: Driver, engine: Literal["ray", "serial"], workers: int, hang_seconds: float
+    driver: Driver,
+    view: ProgressLines,
+    engine: Literal["ray", "serial"],
+    workers: int,
+    hang_seconds: float,
 ) -> None:
     if engine == "serial":
+        view.doing("loading torch")
         from gmsearch.engines import serial
 
         serial.run(driver)
     else:
+        view.doing(f"starting Ray, {workers} worker{'s' if workers > 1 else ''}")
         from gmsearch.engines import ray
 
         ray.run(driver, workers=workers, hang_seconds=hang_seconds)
-
-
-def _summarize(driver: Driver, console: Console) -> int:
-    """Print the number of trials by state; return the exit code, 1 if something failed."""
-    import collections
-
-    from gmsearch.records import State
-
-    study = driver.space.study
-    states = collections.Counter(trial.state for trial in driver.trials)
-    if states:
-        summary = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
-        console.print(f"{study}: {summary}; `gmsearch report` shows them")
-    else:
-        constraints = ", ".join(map(str, driver.space.constraints)) or "none"
-        console.print(f"{study}: no candidate satisfies the constraints: {constraints}")
-    for remark in (driver.stopped, driver.remark):
-        if remark is not None:
-            console.print(f"{study}: {remark}")
-    incomplete = states[State.FAILED] or driver.untrained or driver.unmeasured
-    return 1 if not states or incomplete or driver.stopped is not None else 0

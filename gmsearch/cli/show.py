@@ -35,9 +35,9 @@ def show(
 
 def _show_all(folder: Path) -> None:
     """Print a line for every trial of a study."""
-    from rich.console import Console
     from rich.table import Table
 
+    from gmsearch.cli.console import Console
     from gmsearch.ledger import read_study
 
     study = read_study(folder)
@@ -56,9 +56,9 @@ def _show_all(folder: Path) -> None:
 
 def _show_one(folder: Path, key: str) -> None:
     """Print one trial in full: candidate, recipe, metrics, how it ended and on what machine."""
-    from rich.console import Console
     from rich.pretty import Pretty
 
+    from gmsearch.cli.console import Console
     from gmsearch.ledger import read_study
 
     study = read_study(folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from gmsearch.cli.streams import say
 from gmsearch.errors import InputError
 from gmsearch.ledger import STUDIES, check_name, newest, studies
 
@@ -36,11 +37,9 @@ def announces(where: object) -> Callable[[str, Mapping[str, Path]], None]:
     """
 
     def announce(_study: str, files: Mapping[str, Path]) -> None:
-        import typer
-
         if files:
             what = "the modules it imports" if len(files) == 1 else "the modules they import"
             named = ", ".join(map(str, files.values()))
-            typer.echo(f"{where}: executes {named} and {what}", err=True)
+            say(f"{where}: executes {named} and {what}")
 
     return announce

@@ -20,7 +20,7 @@ from gmsearch.driver.queue import AskedArms, Queue
 from gmsearch.driver.resumed import mixing_remarks
 from gmsearch.driver.tuning import tuning_remarks
 from gmsearch.experiment import Decision, Plan, Progress, TimingPlan, TrialPlan, TuningPlan
-from gmsearch.ledger import Ledger
+from gmsearch.ledger import Ledger, Records
 from gmsearch.records import (
     Failure,
     Record,
@@ -70,6 +70,7 @@ class Driver:
         """A note on a study that ended otherwise than requested."""
         self.scheduler = scheduler
         self._ledger = ledger
+        observer.opened(ledger.records)
         self._results = ArmResults(space, context, ledger.records)
         self._observer = observer
         self._run = start.run
@@ -86,6 +87,11 @@ class Driver:
     def mixing(self) -> list[str]:
         """A line for everything that earlier runs of the study had otherwise than this one."""
         return mixing_remarks(self._ledger.records.runs, self._start) if self._start else []
+
+    @property
+    def records(self) -> Records:
+        """Records of the study so far, of this run and all before."""
+        return self._ledger.records
 
     @property
     def trials(self) -> list[TrialRecord]:
@@ -184,6 +190,8 @@ class Driver:
 
     def advance(self) -> None:
         """Fill the queue with missing work; if there is none, tell and ask the sampler."""
+        if not self._exhausted:
+            self._observer.doing("choosing candidates and comparing costs")
         while not self._exhausted:
             arms = self._proposals.trainable()
             if self._results.timed:
@@ -202,12 +210,15 @@ class Driver:
                 self._proposals.tell()
                 self._exhausted = not self._ask(len(arms))
             if self._pending or self._exhausted:
-                self._observer.planned(*self._count(arms))
+                timings = sum(isinstance(plan, TimingPlan) for plan in self._pending)
+                self._observer.planned(*self._count(arms), timings)
                 return
 
     def _count(self, arms: AskedArms) -> tuple[int, int]:
         total, done = self._queue.progress(arms)
         wanted = 0 if self._exhausted else self.space.search.candidates or 0
+        if not self._exhausted and not self._proposals:  # only the baseline's timing is due
+            wanted = wanted or self._proposals.listed
         tune, seeds = self.space.tune, len(self.space.search.seeds)
         chosen = tune is not None and (tune.per == "arm" or not self._ledger.records.tuned)
         each = seeds + (len(tune.grid()) if tune is not None and chosen else 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from gmsearch.driver.outcomes import ArmResults
 from gmsearch.driver.queue import AskedArms
 from gmsearch.experiment import Arm
@@ -30,6 +32,15 @@ class Proposals:
     def __len__(self) -> int:
         """Return the number of proposals."""
         return len(self._proposals)
+
+    @functools.cached_property
+    def listed(self) -> int:
+        """Number of arms that will be proposed where all are listed at once; 0 where asked."""
+        if self._space.search.selects:
+            return 0
+        every = [self._results.arm(one.assignment) for one in sampler(self._space).ask(None)]
+        arms = {arm.digest: arm for arm in every}
+        return sum(not self._results.violations(arm) for arm in arms.values())
 
     def trainable(self, *, timed: bool = True) -> AskedArms:
         """Return the proposed arms that are allowed and break no known constraint, in order.

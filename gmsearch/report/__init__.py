@@ -1,6 +1,7 @@
 """Tables and figures of a study: facts are computed from its records alone, then drawn.
 
-The same ledger gives the same bytes. Needs neither torch nor ray, and takes no lock.
+The same ledger gives the same bytes. Needs neither torch nor ray, and takes no lock. What draws is
+imported by what writes, since the facts alone are wanted too.
 """
 
 from __future__ import annotations
@@ -9,21 +10,14 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.text import Text
-
 from gmsearch import ledger
-from gmsearch.report.cautions import cautions
-from gmsearch.report.page import MadeSection, files, make_section
-from gmsearch.report.render.terminal import print_section
-from gmsearch.report.section import ReportInput, nothing_to_report
-from gmsearch.report.sections import FLAGS, SECTIONS
-from gmsearch.report.sections.trials import trials_table
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.console import Console
 
     from gmsearch.report.facts import StudyFacts
+    from gmsearch.report.page import MadeSection
 
 __all__ = ["trials", "write_report"]
 
@@ -51,6 +45,10 @@ def write_report(
         InputError: the study's ledger or space cannot be read, or `out` cannot be written.
         ValueError: there is no such flag.
     """
+    from gmsearch.report.page import files, make_section
+    from gmsearch.report.section import ReportInput
+    from gmsearch.report.sections import FLAGS, SECTIONS
+
     unknown = sorted(set(flags) - set(FLAGS))
     if unknown:
         raise ValueError(f"expected flags among {', '.join(FLAGS)}, got {', '.join(unknown)}")
@@ -78,14 +76,24 @@ def trials(folder: Path) -> pd.DataFrame:
     Raises:
         StudyError: there is no ledger, or it is damaged.
     """
+    from gmsearch.report.sections.trials import trials_table
+
     return trials_table(ledger.read_study(folder))
 
 
 def _print(console: Console, study: StudyFacts, parts: list[MadeSection]) -> None:
-    console.print(Text(f"{study.name}: {study.about}".rstrip(": "), style="bold"))
+    from rich.text import Text
+
+    from gmsearch.printable import visible
+    from gmsearch.report.cautions import cautions
+    from gmsearch.report.render.terminal import print_section
+    from gmsearch.report.section import nothing_to_report
+
+    title = " ".join(f"{study.name}: {study.about}".rstrip(": ").split())
+    console.print(Text(visible(title), style="bold"))
     if study.measured:
         for caution in cautions(study):
-            console.print(Text(caution, style="bold red"))
+            console.print(Text(visible(caution), style="bold red"))
     for made in parts:
         if made.shown and (study.measured or made.section.always):
             print_section(console, made.section.title, made.tables, made.notes)

@@ -12,6 +12,7 @@ from gmsearch import plugins
 from gmsearch.experiment import timed
 from gmsearch.ledger import Records, Study
 from gmsearch.plain import canonical_json
+from gmsearch.printable import visible
 from gmsearch.records import AskRecord, ImagesPart, State, TimingRecord, TrialRecord
 from gmsearch.report.facts import (
     ArmFacts,
@@ -112,7 +113,7 @@ def _arms(
         group = groups[digest]
         latest = {trial.seed: trial for trial in group if trial.state is State.COMPLETE}
         seeds = sorted(latest)
-        label = _printable(space.label(space.assignment(group[0].params)))
+        label = visible(space.label(space.assignment(group[0].params)))
         gate = group[0].candidate.get("gate")
         arms.append(
             ArmFacts(
@@ -282,9 +283,4 @@ def _broken_text(space: Space, violations: Mapping[str, float]) -> str:
 def _failure_reason(failure: str, errors: Iterable[str | None]) -> str:
     """Return the class of a failure and the last line of the first error, which names it."""
     lines = [line for error in errors for line in (error or "").strip().splitlines()[-1:]]
-    return ": ".join(filter(None, [failure, *map(_printable, lines[:1])]))
-
-
-def _printable(text: str) -> str:
-    """Return the text without what would move a terminal's cursor or break a line."""
-    return "".join(c if c.isprintable() else " " for c in text)
+    return ": ".join(filter(None, [failure, *map(visible, lines[:1])]))

@@ -51,7 +51,7 @@ def test_only_complete_trials_give_numbers(make_study: MakeStudy) -> None:
     assert {(o.state, o.count, o.of, o.reason) for o in found.endings} == {
         ("COMPLETE", 1, "trials", ""),
         ("PRUNED", 1, "trials", ""),
-        ("FAILED", 2, "trials", "oom: out of memory [1m"),
+        ("FAILED", 2, "trials", "oom: out of memory\\x1b[1m"),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gmsearch.display import BETTER, DISTURBED, MINUS, MISSING, WORSE
+from gmsearch.printable import visible
 from gmsearch.report.tables import TextTable
 
 _ESCAPES = {
@@ -49,7 +50,7 @@ def latex(tables: Sequence[TextTable], notes: Sequence[str]) -> str:
         "% These marks are not significance tests; the verdicts are.",
     ]
     if not tables:
-        return "\n".join([*head, *(f"% {' '.join(note.split())}" for note in notes)]) + "\n"
+        return "\n".join([*head, *(f"% {visible(_one_line(note))}" for note in notes)]) + "\n"
     bodies = [_latex_table(table, notes if i == 0 else ()) for i, table in enumerate(tables)]
     return "\n".join([*head, *bodies])
 
@@ -83,4 +84,8 @@ def _width(table: TextTable) -> int:
 
 
 def _tex(text: str) -> str:
-    return "".join(_ESCAPES.get(character, character) for character in " ".join(text.split()))
+    return "".join(_ESCAPES.get(character, character) for character in visible(_one_line(text)))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from gmsearch.printable import visible
 from gmsearch.report.tables import TextTable
 
 _SPECIAL = re.compile(r"[\\`*|<]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
@@ -29,4 +30,4 @@ def _markdown_table(table: TextTable) -> str:
 
 
 def _md(text: str) -> str:
-    return _SPECIAL.sub(lambda match: "\\" + match[0], " ".join(text.split()))
+    return _SPECIAL.sub(lambda match: "\\" + match[0], visible(" ".join(text.split())))

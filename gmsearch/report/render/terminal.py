@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from gmsearch.metrics import HOLDOUT
+from gmsearch.printable import visible
 from gmsearch.report.tables import TextTable
 
 _STYLES = ("", "bold", "underline")
@@ -23,11 +24,11 @@ def print_section(
     """Print a section: its title, its tables one below the other, then its notes."""
     console.rule(Text(title), align="left", style="none")
     for table in tables:
-        console.print(Text(table.title, style="bold"))
+        console.print(Text(visible(table.title), style="bold"))
         console.print(_terminal_table(table, wide=console.width >= _WIDE))
         console.print()
     for note in notes:
-        console.print(Padding(Text(f"· {note}"), (0, 0, 0, 1)))
+        console.print(Padding(Text(f"· {visible(note)}"), (0, 0, 0, 1)))
     if notes:
         console.print()
 
@@ -43,7 +44,7 @@ def _terminal_table(table: TextTable, *, wide: bool) -> Table:
     for i, heading in enumerate(table.heading):
         # Units go below their names; on a narrow terminal the labels wrap first.
         drawn.add_column(
-            Text(heading.replace(" (", "\n(").replace(HOLDOUT, f"{HOLDOUT}\n")),
+            Text(visible(heading).replace(" (", "\n(").replace(HOLDOUT, f"{HOLDOUT}\n")),
             justify="left" if i == 0 or heading in table.words else "right",
             vertical="bottom",
             no_wrap=i > 0 and heading != table.prose,
@@ -54,5 +55,5 @@ def _terminal_table(table: TextTable, *, wide: bool) -> Table:
             else None,
         )
     for row in table.rows:
-        drawn.add_row(*(Text(cell.text, style=_STYLES[cell.rank]) for cell in row))
+        drawn.add_row(*(Text(visible(cell.text), style=_STYLES[cell.rank]) for cell in row))
     return drawn
