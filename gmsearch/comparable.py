@@ -58,8 +58,8 @@ def comparable(seeds: Mapping[Arm, Collection[int]]) -> Comparable[Arm]:
     """Return which of some arms can be compared, given the seeds that each has.
 
     Arms with fewer than half as many seeds as the median arm are left out. If the others do not
-    have the same seeds, those that all have decide, if they are at least two and half of the
-    median; else means are adjusted by least squares for effects of arm and seed, among the arms
+    have the same seeds, those that all have decide, if they are at least half of the median; else
+    means are adjusted by least squares for effects of arm and seed, among the arms
     that are linked by common seeds.
     """
     having = {arm: tuple(sorted(own)) for arm, own in seeds.items() if own}
@@ -72,8 +72,7 @@ def comparable(seeds: Mapping[Arm, Collection[int]]) -> Comparable[Arm]:
     common = tuple(sorted(set.intersection(*map(set, having.values())))) if having else ()
     basis: Literal["equal", "shared", "adjusted"] = "equal"
     if any(own != common for own in having.values()):
-        enough = len(common) >= 2 and 2 * len(common) >= middle
-        basis = "shared" if enough else "adjusted"
+        basis = "shared" if common and 2 * len(common) >= middle else "adjusted"
     if basis == "adjusted":
         linked = _linked(having)
         left_out |= {
