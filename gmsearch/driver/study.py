@@ -16,12 +16,13 @@ from gmsearch.driver.preflight import RunContext
 from gmsearch.environment import describe
 from gmsearch.errors import InputError, StudyError
 from gmsearch.experiment import ImagesOnDisk
-from gmsearch.ledger import STUDIES, Ledger, write_atomic, writing
+from gmsearch.ledger import STUDIES, Ledger, Study, write_atomic, writing
 from gmsearch.plain import plain
 from gmsearch.records import DevicePart, ImagesPart, RunRecord
 from gmsearch.search import Scheduler
 from gmsearch.space import Space
 from gmsearch.spacefile import load_space
+from gmsearch.status.summary import keep_summary
 
 _log = logging.getLogger(__name__)
 
@@ -70,6 +71,10 @@ def open_study(
             yield driver
         finally:
             ledger.take_spool()
+            keep_summary(
+                Study(folder, space, ledger.records),
+                ended=driver.finished and driver.stopped is None,
+            )
 
 
 def require_same_plugins(space: Space, root: Path = STUDIES) -> None:

@@ -247,6 +247,19 @@ def read_records(folder: Path) -> Records:
     return records
 
 
+def ledger_stamp(folder: Path) -> list[int] | None:
+    """Return what changes with every record of a study; None where there is no ledger.
+
+    Size and time of the ledger, and the number of records that wait in the spool.
+    """
+    try:
+        there = (folder / LEDGER).stat()
+    except OSError:
+        return None
+    waiting = sum(1 for _ in (folder / SPOOL).glob("[!.]*.json"))
+    return [there.st_size, there.st_mtime_ns, waiting]
+
+
 def studies(root: Path = STUDIES) -> list[Path]:
     """Return the folders below `root` that hold a ledger, by name."""
     return sorted(path.parent for path in root.glob(f"*/{LEDGER}"))

@@ -24,6 +24,7 @@ from gmsearch.report.facts import (
     Timed,
 )
 from gmsearch.space import Space
+from gmsearch.status.summary import state_of
 from gmsearch.wording import listing
 
 # What a timing's protocol says of the candidate itself; the rest says how it was measured.
@@ -54,9 +55,15 @@ def collect(study: Study) -> StudyFacts:
         uncounted=_uncounted(records.asks),
         plugins=_plugins(study.folder),
         repeated=complete - sum(len(arm.trials) for arm in arms),
-        unfinished=None,
+        unfinished=_unfinished(study),
         mixed=_mixed(records, allowed),
     )
+
+
+def _unfinished(study: Study) -> str | None:
+    state = state_of(study)
+    missing = state.total is not None and state.done < state.total
+    return state.text if state.state == "running" or missing else None
 
 
 def _mixed(records: Records, trials: Iterable[TrialRecord]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gmsearch.experiment import timed
-from gmsearch.metrics import HOLDOUT, is_trained
+from gmsearch.metrics import is_trained
 from gmsearch.plain import Value
 from gmsearch.report.shown import ShownMetric, is_band, shown_metric
 from gmsearch.space import Space
@@ -201,7 +201,7 @@ class StudyFacts:
 
         After a search that is the metric on the holdout, which the search selected by.
         """
-        return HOLDOUT + name if self.space.search.selects and is_trained(name) else name
+        return self.space.search.judged_by(name)
 
 
 def _band_order(name: str) -> tuple[str, list[float], bool, str]:

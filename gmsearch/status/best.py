@@ -1,10 +1,9 @@
-"""The best arm of a study so far."""
+"""The best arm of a study so far, judged as the front is."""
 
 from __future__ import annotations
 
 import dataclasses
 
-from gmsearch.cli.live.words import judged
 from gmsearch.comparable import comparable
 from gmsearch.ledger import Records
 from gmsearch.plain import Assignment
@@ -25,10 +24,10 @@ class Best:
     """Number of arms compared."""
 
 
-def best_so_far(space: Space, records: Records) -> Best | None:
+def best_arm(space: Space, records: Records) -> Best | None:
     """Return the best arm by the first objective; None while no arms can be compared fairly."""
     goal = space.objectives[0]
-    metric = judged(space, goal.metric)
+    metric = space.search.judged_by(goal.metric)
     of_arms: dict[str, dict[int, float]] = {}
     params: dict[str, Assignment] = {}
     for trial in records.trials.values():
