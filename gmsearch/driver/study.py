@@ -166,6 +166,7 @@ def run_record(ledger: Ledger, space: Space, context: RunContext, engine: str) -
             resolution=context.resolution,
             evaluation=context.evaluation_images,
             holdout=context.holdout_images,
+            classes=context.classes,
         ),
         plugins=tuple(plain(space.plugins)),
         device=DevicePart(kind=context.device, name=context.device_name),

@@ -33,7 +33,7 @@ class ImagesPart(RecordPart):
     """The images of a run, as described in its record."""
 
     optional: ClassVar[frozenset[str]] = frozenset(
-        {"identity_of", "mean", "std", "resolution", "evaluation", "holdout"}
+        {"identity_of", "mean", "std", "resolution", "evaluation", "holdout", "classes"}
     )
 
     identity_of: str | None = None
@@ -45,6 +45,8 @@ class ImagesPart(RecordPart):
     """Number of images of the evaluation split."""
     holdout: int | None = None
     """Number of images of the holdout."""
+    classes: int | None = None
+    """Number of classes; None in ledgers of release 0.1."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

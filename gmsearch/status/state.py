@@ -84,7 +84,7 @@ def _progress(space: Space, records: Records) -> tuple[int, int | None]:
     infeasible = {record.arm for record in records.infeasible} - trained
     arms = ({arm for arm in proposed.values() if arm} | trained) - infeasible
     hopeless = sum(t.chosen is None for t in records.tuned.values() if t.arm in arms)
-    if not arms and not records.asks:
+    if not records.asks:
         return len(ended), None
     wanted = max(len(arms), space.search.candidates or 0) - hopeless
     return len(ended), wanted * len(seeds)
