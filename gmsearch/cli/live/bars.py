@@ -114,6 +114,7 @@ class ProgressTable(ProgressLines):
         """Print a line above what is drawn."""
         with self._turn:
             super().show(text)
+            self._live.refresh()  # else what was drawn last would be drawn again
 
     def _refresh(self) -> None:
         with self._turn:
