@@ -16,7 +16,7 @@ from gmsearch.cli.streams import VisibleStream, say
 from gmsearch.printable import visible, visible_lines
 
 
-class Console(rich.console.Console):
+class Console(rich.console.Console):  # noqa: TID251 - the one that the others print on
     r"""A console on which text of others is text.
 
     A string is one line and has neither markup nor emoji codes; its control characters are shown,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -253,20 +254,16 @@ def _time(
     console: Console,
 ) -> None:
     """Time the networks in turns; a network that fails stores the reason."""
-    from rich.live import Live
-    from rich.text import Text
-
     from gmsearch.latency import time_models, usual_device
 
-    # Refreshed only between blocks: a drawing thread would take its share of the machine.
-    with Live(console=console, auto_refresh=False, transient=True) as live:
+    with _step_shown(console) as watch:
         measured = time_models(
             models,
             resolution=resolution,
             device=request.device or usual_device(),
             threads=request.threads,
             conditions=request.conditions,
-            watch=lambda step: live.update(Text(step), refresh=True),
+            watch=watch,
         )
     for name, timings in measured.items():
         network = networks[name]
@@ -276,3 +273,23 @@ def _time(
                 network.error = "; ".join(filter(None, (network.error, reason)))
             else:
                 network.timings[condition] = timing
+
+
+@contextlib.contextmanager
+def _step_shown(console: Console) -> Iterator[Callable[[str], None]]:
+    """Give what shows a step on the last line of a terminal, and nothing elsewhere."""
+    from rich.live import Live
+    from rich.text import Text
+
+    if not console.redraws:
+        yield lambda _step: None
+        return
+    # Refreshed only between blocks: a drawing thread would take its share of the machine.
+    with Live(
+        console=console,
+        auto_refresh=False,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as live:
+        yield lambda step: live.update(Text(step), refresh=True)

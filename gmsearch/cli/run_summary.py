@@ -107,7 +107,7 @@ def _front_lines(driver: Driver) -> list[Line]:
     about = f"; {len(front.members)} of {len(arms)} arms on the front"
     if len(members) < len(front.members):
         about += f", {len(members)} shown"
-    labels = ["", *(point.arm.label for point in members)]
+    labels = [front.study.heading, *(point.arm.short for point in members)]
     return [Line(about), *(map(Line, _aligned(rows), labels) if members else ())]
 
 

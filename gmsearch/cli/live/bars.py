@@ -8,6 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from rich.cells import cell_len
 from rich.console import Group
 from rich.live import Live
 from rich.text import Text
@@ -100,12 +101,15 @@ class ProgressTable(ProgressLines):
         super().finished(plan, record)
 
     def show_end(self, _line: str, plan: Plan, record: WorkRecord) -> None:
-        """Print how a plan ended, on one line of the terminal where its label can be cut."""
-        space = self.state.space
-        text = f"{self.number_of(plan)} {work_of(space, plan)} {outcome(space, record)}"
-        label = label_of(space, plan.params)
-        line = timed_line(text.replace(HOLDOUT, ""))
-        self.show(with_label(line, label, self.console.width))
+        """Print how a plan ended, on one line: costs and label as far as there is room."""
+        space, width = self.state.space, self.console.width
+        head = f"{self.number_of(plan)} {work_of(space, plan)}"
+        for costs in (True, False):
+            text = f"{head} {outcome(space, record, costs=costs)}".replace(HOLDOUT, "")
+            line = timed_line(text)
+            if cell_len(line) < width:
+                break
+        self.show(with_label(line, label_of(space, plan.params), width))
 
     def show_doing(self, what: str) -> None:
         """Print nothing: it is drawn."""
@@ -114,6 +118,7 @@ class ProgressTable(ProgressLines):
         """Print a line above what is drawn."""
         with self._turn:
             super().show(text)
+            self._live.refresh()  # else what was drawn last would be drawn again
 
     def _refresh(self) -> None:
         with self._turn:

@@ -8,7 +8,7 @@ from rich.cells import cell_len, set_cell_size
 
 from gmsearch import display
 from gmsearch.experiment import Plan, RemeasurePlan, TrainingPlan, TuningPlan, timed
-from gmsearch.metrics import HOLDOUT, lookup
+from gmsearch.metrics import HOLDOUT, is_trained, lookup
 from gmsearch.plain import Assignment
 from gmsearch.records import MeasureRecord, State, TimingRecord, TrialRecord, WorkRecord
 from gmsearch.space import Space
@@ -46,8 +46,11 @@ def _tried(space: Space, plan: TuningPlan) -> str:
     return " ".join(f"{name}={getattr(plan.arm.recipe, name):g}" for name in names)
 
 
-def outcome(space: Space, record: WorkRecord) -> str:
-    """Return how a plan ended: a state and the objectives, or the reason for a failure."""
+def outcome(space: Space, record: WorkRecord, *, costs: bool = True) -> str:
+    """Return how a plan ended: a state and the objectives, or the reason for a failure.
+
+    Without `costs`, of a trial only the objectives that it was trained for.
+    """
     if record.failure is not None:
         return f"FAILED ({record.failure}) {reason_of(record)}".rstrip()
     if isinstance(record, TimingRecord):
@@ -60,7 +63,8 @@ def outcome(space: Space, record: WorkRecord) -> str:
     state = str(record.state)
     if record.state is State.PRUNED:
         state += f" after {record.training['epochs']} epochs"
-    shown = values(record.metrics, _metrics(space, record))
+    names = _metrics(space, record)
+    shown = values(record.metrics, [name for name in names if costs or is_trained(name)])
     return _joined(f"{state} {record.seconds:.1f} s", shown)
 
 
