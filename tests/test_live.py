@@ -274,7 +274,7 @@ ARMS = st.dictionaries(
 def test_the_best_arm_is_compared_over_shared_seeds(
     tiny_study: Path, arms: dict[str, dict[int, float]]
 ) -> None:
-    """It is the best of those that the front would compare by the same seeds; else there is none."""
+    """It is the best of those that the front would compare by equal seeds; else there is none."""
     trials = [_trial(arm, seed, v) for arm, by_seed in arms.items() for seed, v in by_seed.items()]
     records = Records(folder=Path(), trials={trial.key: trial for trial in trials})
     best = best_arm(_space(tiny_study / "tiny.yaml"), records)

@@ -30,7 +30,10 @@ def show(
     limit: Annotated[int | None, typer.Option(min=1, help="Only so many trials.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
-    """Show the trials of a study, or one trial: result, files, how to rebuild the network."""
+    """Show the trials of a study, or one trial.
+
+    Of one trial: its result, where its files are, and Python that rebuilds the network.
+    """
     from gmsearch.cli.console import Console
     from gmsearch.cli.studies import study_folder
     from gmsearch.ledger import read_study

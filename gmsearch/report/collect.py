@@ -120,7 +120,8 @@ def _arms(
         group = groups[digest]
         latest = {trial.seed: trial for trial in group if trial.state is State.COMPLETE}
         seeds = sorted(latest)
-        label = visible(space.label(space.assignment(group[0].params)))
+        # The only arm of a space without parameters is called as its study.
+        label = visible(space.label(space.assignment(group[0].params))) or space.study
         gate = group[0].candidate.get("gate")
         arms.append(
             ArmFacts(

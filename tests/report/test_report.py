@@ -80,15 +80,6 @@ print(json.dumps([name for name in ("torch", "timm", "ray") if name in sys.modul
         assert path.read_bytes() == (tmp_path / "again" / name).read_bytes(), name
 
 
-def test_a_study_without_trials_is_told_in_a_sentence(make_study: MakeStudy) -> None:
-    """Nothing run yet: one plain sentence, and text files that say the same."""
-    printed, files = make_study().report()
-
-    assert printed.count("The study has no trials yet, so there is nothing to report.") == 1
-    assert set(files) == TEXTS | TRIALS
-    assert "no trials yet" in files["ablation.tex"].read_text(encoding="utf-8")
-
-
 def test_a_study_where_all_failed_names_the_reasons(make_study: MakeStudy) -> None:
     """All failed or infeasible: counts and reasons, no table of numbers, no figure."""
     study = make_study()
@@ -101,8 +92,8 @@ def test_a_study_where_all_failed_names_the_reasons(make_study: MakeStudy) -> No
     assert "3 trials" in printed
     assert "diverged: loss is nan, step 0" in printed
     assert "flops out of bounds before training" in printed
-    assert "No trial has completed, so there is nothing to compare." in printed
-    assert set(files) == TEXTS | TRIALS
+    assert "No trial has completed, so there is nothing to compare; `gmsearch show" in printed
+    assert set(files) == TRIALS
 
 
 def test_a_single_trial_is_a_report(make_study: MakeStudy) -> None:
@@ -148,6 +139,7 @@ def test_an_ablation_of_a_search_is_made_when_asked_for(
 def test_a_folder_that_cannot_be_written_is_bad_input(make_study: MakeStudy) -> None:
     """A file where the folder should be is one line with a remedy."""
     study = make_study()
+    study.add_trial("none relu", 0, {"top1": 0.5})
     (study.folder / "out").write_text("in the way", encoding="utf-8")
 
     with pytest.raises(StudyError, match="cannot be written"):
@@ -176,6 +168,38 @@ def test_an_unknown_flag_is_refused(make_study: MakeStudy) -> None:
     """A flag that no section has is an error that lists the flags, never an empty report."""
     with pytest.raises(ValueError, match="expected flags among pareto, ablation, curves, got f"):
         make_study().report("front")
+
+
+def test_without_a_completed_trial_no_empty_file_is_written(make_study: MakeStudy) -> None:
+    """Without a trial nothing is written; of trials that failed, their table with the reasons."""
+    study = make_study()
+    printed, files = study.report()
+    assert files == {}
+    assert printed.count("The study has no trials yet, so there is nothing to report.") == 1
+    assert not (study.folder / "out").exists()
+
+    study.add_trial("none relu", 0, failure="diverged", error="loss is nan at epoch 1, step 3")
+    printed, files = study.report("ablation")
+    assert set(files) == TRIALS
+    assert "`gmsearch show gates` says why" in " ".join(printed.split())
+    assert "loss is nan at epoch 1, step 3" in files["trials.csv"].read_text(encoding="utf-8")
+
+
+def test_an_only_arm_is_called_as_its_study(make_study: MakeStudy) -> None:
+    """A space without parameters has one arm, and no output leaves its name blank."""
+    study = make_study(
+        ("product: {choice: [none, self]}", "product: none"),
+        ("activation: {choice: [identity, relu, relu6, gelu]}", "activation: relu6"),
+        ("baseline: {gate.product: none, gate.activation: relu6}\n", ""),
+        ("forbid:\n  - {gate.product: none, gate.activation: identity}\n", ""),
+    )
+    for seed in range(2):
+        study.add_trial({}, seed, {"top1": 0.5, "high@10": 0.4, "flops": 9})
+    study.add_timing({}, 1.0)
+    _, files = study.report()
+    assert ",gates," in files["pareto.csv"].read_text(encoding="utf-8")
+    assert "| gates | 50.0 ± 0.0 |" in files["ablation.md"].read_text(encoding="utf-8")
+    assert "| gates | 50.0 ± 0.0 |" in files["pareto.md"].read_text(encoding="utf-8")
 
 
 def test_sections_have_names_of_their_own() -> None:
