@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gmsearch.status.summary import Summary
 
 
+_RECENT_DAYS = 300
 _LEAST_ABOUT = 24
 """Columns below which what a study is about has a line of its own."""
 
@@ -36,7 +37,7 @@ def list_studies(
             found.append(summary_of(folder))
         except GmsearchError as wrong:
             unreadable.append((folder.name, str(wrong)))
-    found.sort(key=lambda summary: summary.started, reverse=True)
+    found.sort(key=_begun, reverse=True)
     if json:
         _print_json(found, unreadable)
         return
@@ -46,6 +47,12 @@ def list_studies(
         console.say(line)
     for name, error in unreadable:
         console.say(f"{name} cannot be read: {error}")
+
+
+def _begun(summary: Summary) -> str:
+    """Return when a study was last started, in UTC: of one that runs, by its owner."""
+    owner = summary.state.owner
+    return owner.since.isoformat() if owner is not None and owner.since else summary.started
 
 
 def _print_json(found: Sequence[Summary], unreadable: Sequence[tuple[str, str]]) -> None:
@@ -75,7 +82,7 @@ def _lines(found: Sequence[Summary], width: int | None) -> Iterator[str]:
             _state(summary),
             _best(summary),
             _duration(summary.state.seconds),
-            _local(summary.started),
+            _local(_begun(summary)),
         )
         for summary in found
     ]
@@ -109,7 +116,7 @@ def _of(done: int, total: int | None) -> str:
 
 def _best(summary: Summary) -> str:
     from gmsearch.display import number
-    from gmsearch.metrics import lookup
+    from gmsearch.metrics import HOLDOUT, lookup
 
     best = summary.best
     if best is None:
@@ -117,7 +124,7 @@ def _best(summary: Summary) -> str:
     form = lookup(best["metric"]).form
     value = number(best["value"], form, decimals=1 if form == "share" else 3)
     unit = " %" if form == "share" else ""
-    return f"{best['metric']} {value}{unit} #{best['arm']}"
+    return f"{best['metric'].removeprefix(HOLDOUT)} {value}{unit} #{best['arm']}"
 
 
 def _duration(seconds: float) -> str:
@@ -129,10 +136,12 @@ def _duration(seconds: float) -> str:
 
 
 def _local(started: str) -> str:
-    """Return a time in UTC as it is here, to the minute; what is no time as it is."""
+    """Return a time in UTC as it is here, to the minute or long ago to the day."""
     from datetime import datetime
 
     try:
-        return f"{datetime.fromisoformat(started).astimezone():%d %b %Y %H:%M}"
+        time = datetime.fromisoformat(started).astimezone()
     except ValueError:
         return started or "never"
+    days = (datetime.now().astimezone() - time).days
+    return f"{time:%d %b %H:%M}" if days < _RECENT_DAYS else f"{time:%d %b %Y}"

@@ -59,7 +59,8 @@ def show(
         lines = trials_lines(read, trials)
     console = Console()
     for line in lines:
-        for part in _wrapped(line, console.width if console.is_terminal else None):
+        room = console.width if trial is not None and console.is_terminal else None
+        for part in _wrapped(line, room):
             console.say(part)
 
 
