@@ -56,6 +56,7 @@ def run_space(
     from gmsearch.cli.studies import announces
     from gmsearch.driver import open_study
     from gmsearch.driver.preflight import (
+        data_remarks,
         first_arms,
         inspect_run,
         network_remarks,
@@ -79,8 +80,10 @@ def run_space(
     context = inspect_run(space, path)
     require_possible(space, context, path)
     pool = 1 if engine == "serial" else worker_count(space.resources, workers)
-    remarks = network_remarks(first_arms(space), context)
-    if remarks:
+    arms = first_arms(space)
+    for remark in data_remarks(space, arms, context):
+        console.print(f"{path}: {remark}")
+    if remarks := network_remarks(arms, context):
         more = f"; {len(remarks) - 1} more, see `gmsearch check`" if len(remarks) > 1 else ""
         console.print(f"{path}: {remarks[0]}{more}")
     view = (ProgressTable if terminal.is_terminal else ProgressLines)(space, terminal, pool)
