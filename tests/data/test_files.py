@@ -48,7 +48,7 @@ def _spec(form: str, root: Path) -> DataSpec:
         packed.mkdir(exist_ok=True)
         for split in SPLITS:
             with tarfile.open(packed / f"{split}.tar", "w") as tar:
-                tar.add(root / split, split)
+                tar.add((root / split).resolve(), split)
         return FolderImages(root=str(packed), holdout=0)
     return FolderImages(root=str(root), holdout=0)
 
@@ -163,6 +163,37 @@ def test_names_that_look_alike_are_one_class(root: Path, cache: Path, form: str)
         shutil.copytree(root / "train" / "fox", root / "train" / "\u00e9t\u00e9")
         with pytest.raises(DataError, match=r"\(NFC and NFD\); merge them"):
             load(_spec(form, root))
+
+
+def _linked(root: Path) -> None:
+    shutil.rmtree(root / "val")
+    (root / "val").symlink_to("train")
+
+
+def _part(root: Path) -> None:
+    for name in ("cat", "dog"):
+        shutil.copy(root / "train" / name / "3.png", root / "val" / name / "0.png")
+        shutil.copy(root / "train" / name / "2.png", root / "val" / name / "1.png")
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_evaluation_on_the_training_images_is_refused(root: Path, cache: Path, form: str) -> None:
+    """Linked or copied; in every form, and again where the images are in the cache already."""
+    _linked(root)
+    for _ in range(2):
+        with pytest.raises(DataError, match=r"the same") as caught:
+            load(_spec(form, root))
+        assert "\n" not in str(caught.value)
+
+
+def test_some_training_images_may_be_evaluated(root: Path, cache: Path) -> None:
+    """Where pixels are known, a part of the training images is refused, but not a duplicate."""
+    duplicate = (root / "train/cat/3.png").read_bytes()
+    (root / "val/cat/0.png").write_bytes(duplicate)
+    load(_spec("memory", root))
+    _part(root)
+    with pytest.raises(DataError, match="every evaluation image is a training image"):
+        load(_spec("memory", root))
 
 
 def test_check_and_run_tell_what_is_not_used(
