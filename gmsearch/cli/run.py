@@ -88,6 +88,7 @@ def _run_to_end(
     """Train what is missing; return the driver of the study, which is closed."""
     from gmsearch.driver import open_study
     from gmsearch.driver.preflight import (
+        data_remarks,
         first_arms,
         inspect_run,
         network_remarks,
@@ -101,8 +102,10 @@ def _run_to_end(
     require_possible(space, context, path)
     pool = 1 if engine == "serial" else worker_count(space.resources, workers)
     view.state.workers = pool
-    remarks = network_remarks(first_arms(space), context)
-    if remarks:
+    arms = first_arms(space)
+    for remark in data_remarks(space, arms, context):
+        view.remark(f"{path}: {remark}")
+    if remarks := network_remarks(arms, context):
         more = f"; {len(remarks) - 1} more, see `gmsearch check`" if len(remarks) > 1 else ""
         view.remark(f"{path}: {remarks[0]}{more}")
     view.doing("choosing candidates and comparing costs")
