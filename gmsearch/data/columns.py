@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from gmsearch.bounded import decoded
 from gmsearch.data.source import composed
 from gmsearch.errors import DataError
 
@@ -114,8 +114,8 @@ def _features(path: Path, schema: Any) -> Mapping[str, Any] | None:
     if header is None:
         return None
     try:
-        features = json.loads(header)["info"]["features"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        features = decoded(header)["info"]["features"]
+    except (ValueError, KeyError, TypeError) as error:
         raise _damaged(path, "expected info.features") from error
     if not isinstance(features, Mapping):
         raise _damaged(path, "expected info.features as an object")
