@@ -6,6 +6,7 @@ import functools
 import io
 import os
 import re
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,20 @@ def test_a_log_that_cannot_be_written_is_named_once(
     assert len(said) == 1
     assert "cannot be written: " in said[0]
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_what_takes_long_is_said_once(tiny_space: Path, tmp_path: Path) -> None:
+    """What is done while nothing trains is a line and is logged, unless it takes but a moment."""
+    view = ProgressLines(load_space(tiny_space), console_of(80))
+    with view:
+        view.log.open(tmp_path)
+        view.doing("reading the images")
+        view.doing("starting Ray, 2 workers")
+        time.sleep(1.5)
+        view.doing("comparing costs")
+    (line,) = printed(view.console).splitlines()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d starting Ray, 2 workers", line)
+    assert (tmp_path / run_log.RUN_LOG).read_text().endswith(" starting Ray, 2 workers\n")
 
 
 def test_a_resumed_view_knows_what_earlier_starts_trained(finished: Path) -> None:

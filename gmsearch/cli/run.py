@@ -94,8 +94,10 @@ def _run_to_end(
         require_possible,
         worker_count,
     )
+    from gmsearch.experiment import ImagesOnDisk
 
-    view.doing(f"reading the images of {space.data.name}, which are decoded the first time")
+    decoded = ", decoding them the first time" if isinstance(space.data, ImagesOnDisk) else ""
+    view.doing(f"reading the images of {space.data.name}{decoded}")
     context = inspect_run(space, path)
     view.doing("building networks")
     require_possible(space, context, path)
