@@ -27,8 +27,8 @@ from gmsearch.driver import open_study
 from gmsearch.driver.preflight import inspect_run
 from gmsearch.engines import serial
 from gmsearch.experiment import Progress, TimingPlan
-from gmsearch.ledger import Records
-from gmsearch.records import State, TrialRecord
+from gmsearch.ledger import ArmNumbers, Records
+from gmsearch.records import AskRecord, State, TrialRecord
 from gmsearch.space import Space
 from gmsearch.spacefile import load_space
 
@@ -261,6 +261,20 @@ def test_the_number_of_trials_is_known_while_the_baseline_is_timed(tiny_space: P
 @functools.cache
 def _space(path: Path) -> Space:
     return load_space(path)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 1))))
+def test_arms_are_numbered_in_the_order_of_their_first_proposal(
+    asked: list[tuple[str, int]],
+) -> None:
+    """Parameters that give the same arm have one number, and it stays when more is asked."""
+    records = Records(folder=Path())
+    numbers, seen = ArmNumbers(records), dict[str, int]()
+    for n, (arm, spelling) in enumerate(asked):
+        records.asks.append(AskRecord(number=n, params={arm: spelling}, arm=arm))
+        assert numbers.of({arm: spelling}) == seen.setdefault(arm, len(seen) + 1)
+    assert numbers.of({"d": 0}) is None
+    assert len(numbers) == len(seen)
 
 
 def _trial(arm: str, seed: int, value: float) -> TrialRecord:

@@ -48,15 +48,13 @@ def run_space(
     hang_seconds: float,
 ) -> int:
     """Run the study of a space file to its end; return the exit code."""
-    from gmsearch.cli.console import Console, show_warnings
+    from gmsearch.cli.console import Console
     from gmsearch.cli.live import view_of
     from gmsearch.cli.run_summary import summary
     from gmsearch.cli.studies import announces
     from gmsearch.driver.resumed import require_own_folder
     from gmsearch.driver.study import changed_plugins, require_same_plugins
     from gmsearch.spacefile import load_space
-
-    show_warnings()
 
     def announce(study: str, files: Mapping[str, Path]) -> None:
         announces(path)(study, changed_plugins(study, files))
