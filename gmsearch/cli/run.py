@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from gmsearch import __version__
 from gmsearch.cli.flags import DataRoot, SpaceFile
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ def _run_to_end(
     require_possible(space, context, path)
     pool = 1 if engine == "serial" else worker_count(space.resources, workers)
     view.state.workers = pool
+    many = "worker" if pool == 1 else "workers"
+    view.log.write(f"gmsearch {__version__} runs {path} on {pool} {many}, engine {engine}")
     remarks = network_remarks(first_arms(space), context)
     if remarks:
         more = f"; {len(remarks) - 1} more, see `gmsearch check`" if len(remarks) > 1 else ""
