@@ -52,6 +52,13 @@ def _test(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """Injects every fault that broke a study once, and prints what became of it."""
+    session.install(".", *GROUPS["tests"])
+    session.run("python", "tests/faults", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Ratios against named rivals, each measured in the same run; or the scripts named."""
     session.install(".")

@@ -72,14 +72,16 @@ def built(candidate: Candidate, task: Task) -> Any:
         FieldError: it cannot be built, or a plugin's network does not return logits.
     """
     from gmsearch.models import build
+    from gmsearch.plugins import entered_part
     from gmsearch.plugins.modules import require_logits
 
     model = build(candidate, num_classes=task.classes, seed=0)
     row = FAMILIES[candidate.family]
     if row.source is not None:
-        require_logits(
-            model, candidate.family, num_classes=task.classes, resolution=task.resolution
-        )
+        entered = entered_part(("family", candidate.family))
+        file = entered[1] if entered is not None else None
+        size = {"num_classes": task.classes, "resolution": task.resolution}
+        require_logits(model, row.text, file, **size)
     return model
 
 

@@ -13,6 +13,14 @@ MISSING = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 """Minus sign, as wide as a plus sign."""
 
+BETTER = "\N{BLACK UP-POINTING TRIANGLE}"
+WORSE = "\N{BLACK DOWN-POINTING TRIANGLE}"
+"""Marks after a number that is better or worse than the baseline's; no reader takes them for a
+sign."""
+
+DISTURBED = "\N{DAGGER}"
+"""Mark after what was timed while something disturbed the timing."""
+
 UNITS: dict[Form, str] = {
     "share": "%",
     "count": "",

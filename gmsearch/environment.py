@@ -20,10 +20,11 @@ _PACKAGES = ("gmsearch", "torch", "torchvision", "timm", "fvcore", "ray", "optun
 
 
 def describe() -> dict[str, Any]:
-    """Return packages, Python, system, processor, driver and git commit as plain data."""
+    """Return packages, Python, host, system, processor, driver and git commit as plain data."""
     return {
         "packages": {name: version for name in _PACKAGES if (version := _version(name))},
         "python": platform.python_version(),
+        "host": platform.node(),
         "system": f"{platform.system()} {platform.machine()}",
         "cpu": cpu_name(),
         "cpus": cpu_count(),

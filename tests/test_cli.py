@@ -96,8 +96,8 @@ def test_the_surface_is_pinned() -> None:
             *("--resolution", "--classes", "--device", "--threads", "--batch-size", "--mode"),
             *("--dtype", "--timing", "--by-kind", "--csv", "--json"),
         },
-        "list": set(),
-        "show": set(),
+        "list": {"--json"},
+        "show": {"--json", "--limit", "--sort", "--state"},
         "schema": set(),
     }
     group = typer.main.get_command(app)

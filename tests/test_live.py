@@ -20,8 +20,8 @@ from small_studies import Log, edit
 from gmsearch.cli.console import Console
 from gmsearch.cli.live import ProgressLines, ProgressTable, view_of
 from gmsearch.cli.live import log as run_log
-from gmsearch.cli.live.best import best_so_far
 from gmsearch.cli.live.words import clipped
+from gmsearch.comparable import comparable
 from gmsearch.display import MISSING
 from gmsearch.driver import open_study
 from gmsearch.driver.preflight import inspect_run
@@ -31,6 +31,7 @@ from gmsearch.ledger import ArmNumbers, Records
 from gmsearch.records import AskRecord, State, TrialRecord
 from gmsearch.space import Space
 from gmsearch.spacefile import load_space
+from gmsearch.status.best import best_arm
 
 VALUE = rf"(?:\.\d{{3}}|1\.000|{MISSING}) +"
 ROW = re.compile(
@@ -305,24 +306,19 @@ ARMS = st.dictionaries(
 def test_the_best_arm_is_compared_over_shared_seeds(
     tiny_study: Path, arms: dict[str, dict[int, float]]
 ) -> None:
-    """Of arms that have the same seeds, as many as two arms share; a single arm stands alone."""
+    """It is the best of those that the front would compare by equal seeds; else there is none."""
     trials = [_trial(arm, seed, v) for arm, by_seed in arms.items() for seed, v in by_seed.items()]
     records = Records(folder=Path(), trials={trial.key: trial for trial in trials})
-    best = best_so_far(_space(tiny_study / "tiny.yaml"), records)
-    pairs = [set(arms[a]) & set(arms[b]) for a in arms for b in arms if a < b]
-    if len(arms) == 1:
-        assert best is not None
-        assert (best.n, best.arms) == (len(trials), 1)
-    elif not any(pairs):
+    best = best_arm(_space(tiny_study / "tiny.yaml"), records)
+    compared = comparable(arms)
+    if not compared.fair or not compared.seeds:
         assert best is None
-    else:
-        assert best is not None
-        assert best.n == max(map(len, pairs))
-        assert best.arms >= 2
-        winners = [
-            max(sum(by_seed[seed] for seed in shared) / best.n for by_seed in having)
-            for shared in pairs
-            if len(shared) == best.n
-            for having in [[by_seed for by_seed in arms.values() if shared <= set(by_seed)]]
-        ]
-        assert any(abs(best.value - winner) < 1e-12 for winner in winners)
+        return
+    assert best is not None
+    means = [
+        sum(arms[arm][seed] for seed in seeds) / len(seeds)
+        for arm, seeds in compared.seeds.items()
+    ]
+    assert len(set(compared.seeds.values())) == 1
+    assert best.value == pytest.approx(max(means))
+    assert (best.n, best.arms) == (len(next(iter(compared.seeds.values()))), len(means))

@@ -32,6 +32,7 @@ def check(space: SpaceFile, *, data_root: DataRoot = None) -> None:
     from gmsearch.cli.studies import announces
     from gmsearch.costs import broken_constraints, static_cost
     from gmsearch.driver.preflight import (
+        data_remarks,
         inspect_run,
         network_remarks,
         require_possible,
@@ -52,7 +53,7 @@ def check(space: SpaceFile, *, data_root: DataRoot = None) -> None:
     for name, text in summary.items():
         console.say(f"{name:<11} {text}")
     console.print(_cost_table(costs, exact=exact))
-    remarks = network_remarks(arms, context)
+    remarks = [*data_remarks(loaded, arms, context), *network_remarks(arms, context)]
     if len(remarks) > _MAX_REMARKS:
         remarks = [*remarks[:_MAX_REMARKS], f"and {len(remarks) - _MAX_REMARKS} more remarks"]
     for remark in remarks:
@@ -110,6 +111,11 @@ def _summary(
     lines["data"] = (
         f"{space.data.name} at {context.resolution} px, {context.classes} classes, "
         f"identified by {context.data_identity_of}"
+    )
+    lines["images"] = (
+        f"{context.train_images} train, {context.holdout_images} holdout, "
+        f"{context.evaluation_images} evaluation; files left out: "
+        f"{sum(context.left_out.values())}"
     )
     return lines
 

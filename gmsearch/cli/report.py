@@ -7,14 +7,13 @@ from typing import Annotated
 
 import typer
 
+from gmsearch.cli.flags import OptionalStudyName
+
 REPORTS = Path("reports")
 
 
 def report(
-    study: Annotated[
-        str | None,
-        typer.Argument(help="Name of a study in studies/; defaults to the study run last."),
-    ] = None,
+    study: OptionalStudyName = None,
     *,
     pareto: Annotated[
         bool, typer.Option("--pareto", help="Write the Pareto front over the objectives.")
@@ -41,6 +40,10 @@ def report(
     flags = {"pareto": pareto, "ablation": ablation, "curves": curves}
     asked = [flag for flag, given in flags.items() if given]
     written = write_report(folder, target, flags=asked, console=console)
+    if not written:
+        return
+    if [path.name for path in written] == ["trials.csv"]:  # nothing completed
+        raise typer.Exit(1)
     names = ", ".join(path.name for path in written)
     console.print()
     console.say(f"study {folder.name}: wrote {target}/{{{names}}}")

@@ -87,6 +87,7 @@ def _run_to_end(
     """Train what is missing; return the driver of the study, which is closed."""
     from gmsearch.driver import open_study
     from gmsearch.driver.preflight import (
+        data_remarks,
         first_arms,
         inspect_run,
         network_remarks,
@@ -104,8 +105,10 @@ def _run_to_end(
     view.state.workers = pool
     many = "worker" if pool == 1 else "workers"
     view.log.write(f"gmsearch {__version__} runs {path} on {pool} {many}, engine {engine}")
-    remarks = network_remarks(first_arms(space), context)
-    if remarks:
+    arms = first_arms(space)
+    for remark in data_remarks(space, arms, context):
+        view.remark(f"{path}: {remark}")
+    if remarks := network_remarks(arms, context):
         more = f"; {len(remarks) - 1} more, see `gmsearch check`" if len(remarks) > 1 else ""
         view.remark(f"{path}: {remarks[0]}{more}")
     view.doing("choosing candidates and comparing costs")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gmsearch.data.arrays import Arrays, stored_arrays
 from gmsearch.data.cache import cache_dir
 from gmsearch.data.dataset import Dataset, ImageSet, load, prepare
-from gmsearch.data.formats import FORMATS, Decodable, Format
+from gmsearch.data.formats import FORMATS, Decodable, Format, left_out
 from gmsearch.data.source import Listed, Listing
 from gmsearch.data.stream import ImageStream
 
@@ -20,6 +20,7 @@ __all__ = [
     "Listed",
     "Listing",
     "cache_dir",
+    "left_out",
     "load",
     "prepare",
     "stored_arrays",

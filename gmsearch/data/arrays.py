@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from gmsearch.data.formats import Decodable
-from gmsearch.data.source import Source, Split
+from gmsearch.data.source import Source, Split, numbered
 from gmsearch.errors import DataError
 from gmsearch.experiment import DataSpec
 from gmsearch.plain import digest
@@ -86,7 +86,7 @@ def _source(what: str, arrays: object) -> Source:
     )
     classes = arrays.classes
     if classes is None:
-        classes = tuple(str(label) for label in range(int(train.labels.max(initial=-1)) + 1))
+        classes = numbered(train.labels, what)
     return Source(classes=classes, train=train, evaluation=evaluation)
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,11 @@ import filelock
 import numpy as np
 import platformdirs
 
-from gmsearch.data import holdout
+from gmsearch.data import apart, holdout
 from gmsearch.data.source import Source, Split, check_labels, file_digest
 from gmsearch.errors import DataError
+
+_log = logging.getLogger(__name__)
 
 _CHUNK = 512
 _FILES = ("train_images", "train_labels", "evaluation_images", "evaluation_labels")
@@ -57,30 +60,30 @@ def ensure(identity: str, source: Callable[[], Source], where: str) -> None:
         DataError: for data that cannot be decoded, or a cache that cannot be written.
     """
     folder = cache_dir()
-    if _whole(folder / identity):  # before the lock: the cache may be read-only
-        return
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(folder / f"{identity}.lock"):
-            if not _whole(folder / identity):
-                _build(folder, identity, source(), where)
-    except OSError as error:
-        raise DataError(
-            f"the decode cache {folder} cannot be written ({error.strerror or error}); "
-            "set GMSEARCH_CACHE to a writable folder with free space"
-        ) from error
+    if not _whole(folder / identity):  # before the lock: the cache may be read-only
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with filelock.FileLock(folder / f"{identity}.lock"):
+                if not _whole(folder / identity):
+                    if (folder / identity).exists():
+                        _log.warning("%s is damaged; it is decoded again", folder / identity)
+                    _build(folder, identity, source(), where)
+        except OSError as error:
+            raise DataError(
+                f"the decode cache {folder} cannot be written ({error.strerror or error}); "
+                "set GMSEARCH_CACHE to a writable folder with free space"
+            ) from error
+    repeats = _meta(folder / identity).get("repeated")
+    decoded = open_decoded(identity)
+    if not isinstance(repeats, int):  # decoded by a version that did not count them
+        repeats = apart.repeated(decoded.train_images, decoded.evaluation_images)
+    apart.require_apart(repeats, len(decoded.evaluation_images), where)
 
 
 def open_decoded(identity: str) -> Decoded:
     """Map a data set that `ensure` has decoded."""
     folder = cache_dir() / identity
-    meta = _meta(folder)
-    return Decoded(
-        **{name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in _FILES},
-        classes=tuple(meta["classes"]),
-        mean=tuple(meta["mean"]),
-        std=tuple(meta["std"]),
-    )
+    return _mapped(folder, _meta(folder))
 
 
 def _meta(folder: Path) -> dict[str, Any]:
@@ -91,10 +94,39 @@ def _meta(folder: Path) -> dict[str, Any]:
 def _whole(folder: Path) -> bool:
     """Return whether a data set is in the cache with the bytes that were written."""
     try:
-        written = _meta(folder)["files"]
-        return all(file_digest(folder / f"{name}.npy") == written[name] for name in _FILES)
-    except (OSError, DataError, ValueError, KeyError, TypeError):
+        meta = _meta(folder)
+        written = meta["files"]
+        if any(file_digest(folder / f"{name}.npy") != written[name] for name in _FILES):
+            return False
+        # Digests that match say nothing of arrays that were of another kind when written.
+        return _well_formed(_mapped(folder, meta))
+    except (OSError, DataError, ValueError, KeyError, TypeError, EOFError):
         return False
+
+
+def _mapped(folder: Path, meta: Mapping[str, Any]) -> Decoded:
+    return Decoded(
+        **{name: np.load(folder / f"{name}.npy", mmap_mode="c") for name in _FILES},
+        classes=tuple(meta["classes"]),
+        mean=tuple(meta["mean"]),
+        std=tuple(meta["std"]),
+    )
+
+
+def _well_formed(decoded: Decoded) -> bool:
+    pairs = (
+        (decoded.train_images, decoded.train_labels),
+        (decoded.evaluation_images, decoded.evaluation_labels),
+    )
+    numbers = (*decoded.mean, *decoded.std)
+    return (
+        all(images.dtype == np.uint8 and images.ndim == 4 for images, _ in pairs)
+        and all(labels.dtype == np.int64 and labels.ndim == 1 for _, labels in pairs)
+        and all(len(images) == len(labels) for images, labels in pairs)
+        and all(isinstance(name, str) for name in decoded.classes)
+        and len(decoded.mean) == len(decoded.std) == 3
+        and all(isinstance(number, float) for number in numbers)
+    )
 
 
 def _build(folder: Path, identity: str, source: Source, where: str) -> None:
@@ -120,6 +152,7 @@ def _build(folder: Path, identity: str, source: Source, where: str) -> None:
             "classes": source.classes,
             "mean": mean,
             "std": std,
+            "repeated": apart.repeated(train, evaluation),
             "files": {name: file_digest(building / f"{name}.npy") for name in _FILES},
         }
         (building / "meta.json").write_text(json.dumps(meta))

@@ -1,70 +1,46 @@
 """Image sets in folders, `train/<class>/*` and `val/<class>/*`, or in `train.tar` and `val.tar`.
 
-The evaluation split may also be named `validation` or `test`. Classes are the folders' names in
-sorted order, images are the files with the suffix of an image, in the order of their names; other
-files, hidden files and deeper folders are ignored. In a tar the class is the folder directly above
-the file; the same files give the same data set either way.
+The evaluation split may also be named `validation`, `test` or `valid`. Classes are the folders'
+names in sorted order, images are the files with the suffix of an image, in the order of their
+names; other files, hidden files and deeper folders are left out, and counted. The same files give
+the same data set either way.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import os
-import tarfile
-from collections.abc import Iterator, Sequence
-from pathlib import Path, PurePosixPath
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from gmsearch.data.decode import DECODE_VERSION, decoded, rgb, thread_pool
-from gmsearch.data.source import EVALUATION_NAMES, Listed, Listing, Source, Split, root_folder
+from gmsearch.data.files import exists
+from gmsearch.data.source import (
+    EVALUATION_NAMES,
+    Listed,
+    Listing,
+    Source,
+    Split,
+    composed,
+    root_folder,
+)
+from gmsearch.data.tree import StoredImage, images_in, left_out_of
 from gmsearch.errors import DataError
 from gmsearch.experiment import FolderImages
 from gmsearch.plain import digest
-
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Image:
-    """Location of the bytes of one image."""
-
-    class_name: str
-    name: str
-    path: str
-    size: int
-    """Number of bytes."""
-    offset: int | None = None
-    """Position in the tar; None for a plain file."""
-
-    @property
-    def shown(self) -> str:
-        """Name for messages."""
-        return self.path if self.offset is None else f"{self.path}:{self.class_name}/{self.name}"
-
-    def read(self) -> bytes:
-        try:
-            with open(self.path, "rb") as file:  # noqa: PTH123 - a Path for each of a million files
-                if self.offset is None:
-                    return file.read()
-                file.seek(self.offset)
-                return file.read(self.size)
-        except OSError as error:
-            raise DataError(
-                f"{self.shown} cannot be read ({error.strerror}); check its permissions"
-            ) from error
 
 
 class _Files:
     """Images of one split by index; kept as arrays, which are cheap to pass between processes."""
 
-    def __init__(
-        self, images: Sequence[_Image], labels: np.ndarray, classes: Sequence[str]
-    ) -> None:
-        self._classes = classes
+    def __init__(self, images: Sequence[StoredImage], labels: np.ndarray) -> None:
+        names = {label: image.class_name for label, image in zip(labels, images, strict=True)}
+        self._folders = {int(label): name for label, name in names.items()}
         self._labels = labels
         self._names = np.array([os.fsencode(image.name) for image in images])
         self._sizes = np.array([image.size for image in images])
@@ -74,11 +50,11 @@ class _Files:
         self._folder = str(Path(images[0].path).parents[1])
 
     def __call__(self, index: int) -> Image.Image:
-        class_name = self._classes[self._labels[index]]
+        class_name = self._folders[int(self._labels[index])]
         name = os.fsdecode(bytes(self._names[index]))
         path = self._tar or os.path.join(self._folder, class_name, name)  # noqa: PTH118 - as above
         offset = None if self._offsets is None else int(self._offsets[index])
-        image = _Image(class_name, name, path, int(self._sizes[index]), offset)
+        image = StoredImage(class_name, name, path, int(self._sizes[index]), offset)
         return rgb(image.shown, image.read())
 
 
@@ -99,9 +75,9 @@ def listed(spec: FolderImages) -> Listed:
     )
 
 
-def _listing(images: Sequence[_Image], classes: tuple[str, ...]) -> Listing:
+def _listing(images: Sequence[StoredImage], classes: tuple[str, ...]) -> Listing:
     labels = _labels(images, classes)
-    return Listing(labels=labels, image=_Files(images, labels, classes))
+    return Listing(labels=labels, image=_Files(images, labels))
 
 
 def identity(spec: FolderImages) -> str:
@@ -128,107 +104,93 @@ def source(spec: FolderImages) -> Source:
     )
 
 
-def _classes(root: str, train: Sequence[_Image], evaluation: Sequence[_Image]) -> tuple[str, ...]:
-    """Return the names of the classes; raises DataError unless both splits have the same."""
-    classes = tuple(sorted({image.class_name for image in train}))
-    others = {image.class_name for image in evaluation}
-    if others != set(classes):
+def _classes(
+    root: str, train: Sequence[StoredImage], evaluation: Sequence[StoredImage]
+) -> tuple[str, ...]:
+    """Return the names of the classes; raises DataError unless both splits have the same.
+
+    Names that differ only in Unicode form, as those of one folder do after a Mac packed it, are
+    the same; they are returned in composed form.
+    """
+    names, others = ({image.class_name for image in images} for images in (train, evaluation))
+    if others != names:
+        names, others = (_composed(root, split) for split in (names, others))
+    if others != names:
         only = [
-            f"only in {where}: {', '.join(sorted(names))}"
-            for where, names in (
-                ("train", set(classes) - others),
-                ("evaluation", others - set(classes)),
-            )
-            if names
+            f"only in {where}: {', '.join(sorted(differing))}"
+            for where, differing in (("train", names - others), ("evaluation", others - names))
+            if differing
         ]
         raise DataError(
             f"{root}: the class folders of the two splits differ ({'; '.join(only)}); "
             "give both the same"
         )
-    return classes
+    return tuple(sorted(names))
 
 
-def _labels(images: Sequence[_Image], classes: Sequence[str]) -> np.ndarray:
+def _composed(root: str, names: Iterable[str]) -> set[str]:
+    """Return names in composed form; raises DataError for two that look alike."""
+    seen: dict[str, str] = {}
+    for name in names:
+        if seen.setdefault(composed(name), name) != name:
+            raise DataError(
+                f"{root}: two class folders of one split are named {composed(name)} in two "
+                "Unicode forms (NFC and NFD); merge them"
+            )
+    return set(seen)
+
+
+def _labels(images: Sequence[StoredImage], classes: Sequence[str]) -> np.ndarray:
     index = {name: i for i, name in enumerate(classes)}
-    return np.array([index[image.class_name] for image in images], dtype=np.int64)
+    return np.array(
+        [
+            index[name] if (name := image.class_name) in index else index[composed(name)]
+            for image in images
+        ],
+        dtype=np.int64,
+    )
 
 
-def _split(images: Sequence[_Image], classes: Sequence[str], resolution: int | None) -> Split:
+def _split(images: Sequence[StoredImage], classes: Sequence[str], resolution: int | None) -> Split:
     return Split(
         labels=_labels(images, classes),
         chunks=functools.partial(_chunks, images, resolution),
     )
 
 
-def _chunks(images: Sequence[_Image], resolution: int | None) -> Iterator[np.ndarray]:
+def _chunks(images: Sequence[StoredImage], resolution: int | None) -> Iterator[np.ndarray]:
     yield from decoded(((image.shown, image.read()) for image in images), resolution)
 
 
-def _digest(image: _Image) -> str:
+def _digest(image: StoredImage) -> str:
     return hashlib.sha256(image.read()).hexdigest()
 
 
-def _images(spec: FolderImages) -> tuple[list[_Image], list[_Image]]:
+def left_out(spec: FolderImages) -> Counter[str]:
+    """Return how many files of the splits' folders are not among the images, by reason."""
+    return sum(map(left_out_of, _places(spec)), Counter())
+
+
+def _images(spec: FolderImages) -> tuple[list[StoredImage], list[StoredImage]]:
+    train, evaluation = _places(spec)
+    return images_in(train), images_in(evaluation)
+
+
+def _places(spec: FolderImages) -> tuple[Path, Path]:
+    """Return the folders or tars of the two splits; raises DataError where there is none."""
     root = root_folder(spec.root)
-    train = _members(root, "train")
+    train = _place(root, "train")
     if train is None:
         raise DataError(f"{root} contains neither a folder train nor train.tar; add one")
     for name in EVALUATION_NAMES:
-        if (evaluation := _members(root, name)) is not None:
+        if (evaluation := _place(root, name)) is not None:
             return train, evaluation
-    raise DataError(f"{root} contains no folder or tar val, validation or test; add one")
+    names = f"{', '.join(EVALUATION_NAMES[:-1])} or {EVALUATION_NAMES[-1]}"
+    raise DataError(f"{root} contains no folder or tar {names}; add one")
 
 
-def _members(root: Path, split: str) -> list[_Image] | None:
-    if (root / split).is_dir():
-        images = _in_folder(root / split)
-    elif (root / f"{split}.tar").exists():
-        images = _in_tar(root / f"{split}.tar")
-    else:
-        return None
-    return sorted(images, key=lambda image: (image.class_name, image.name))
-
-
-def _in_folder(folder: Path) -> list[_Image]:
-    images = []
-    try:
-        classes = [p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")]
-        for one in classes:
-            with os.scandir(one) as entries:
-                files = [e for e in entries if _is_image(e.name) and e.is_file()]
-            if not files:
-                raise DataError(
-                    f"class folder {one} contains no images ({' '.join(SUFFIXES)}); "
-                    "add some or remove it"
-                )
-            images += [_Image(one.name, f.name, f.path, f.stat().st_size) for f in files]
-    except OSError as error:
-        raise DataError(
-            f"{error.filename} cannot be read ({error.strerror}); check its permissions"
-        ) from error
-    if not images:
-        raise DataError(f"{folder} contains no class folders; sort the images into one per class")
-    return images
-
-
-def _in_tar(path: Path) -> list[_Image]:
-    images = []
-    try:
-        with tarfile.open(path, "r:") as tar:
-            for member in tar:
-                *above, name = PurePosixPath(member.name).parts or ("",)
-                if member.isreg() and above and _is_image(name):
-                    images.append(
-                        _Image(above[-1], name, str(path), member.size, member.offset_data)
-                    )
-    except (OSError, tarfile.TarError) as error:
-        raise DataError(
-            f"{path} is not a readable, uncompressed tar ({error}); repack it"
-        ) from error
-    if not images:
-        raise DataError(f"{path} contains no images as <class>/<file>; repack it")
-    return images
-
-
-def _is_image(name: str) -> bool:
-    return not name.startswith(".") and name.lower().endswith(SUFFIXES)
+def _place(root: Path, split: str) -> Path | None:
+    if exists(root / split) and (root / split).is_dir():
+        return root / split
+    tar = root / f"{split}.tar"
+    return tar if exists(tar) else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -37,6 +38,8 @@ class Format:
     """Opens the set for decoding into memory; None where it can only be streamed."""
     streamed: Callable[[Any], Listed] | None = None
     """Lists the images without decoding any; None where the set cannot be streamed."""
+    left_out: Callable[[Any], Counter[str]] | None = None
+    """Counts the files beside the images by reason; None where there is nothing to leave out."""
     identity_of: Literal["parameters", "bytes"] = "bytes"
     """What the identity of the decoded set is a digest of."""
     source: str | None = None
@@ -63,6 +66,16 @@ def _stream_opener(module: str) -> Callable[[Any], Listed]:
         return images
 
     return listed
+
+
+def _left_out(module: str) -> Callable[[Any], Counter[str]]:
+    """Return the function `left_out` of a module."""
+
+    def left_out(spec: DataSpec) -> Counter[str]:
+        counts: Counter[str] = _imported(module).left_out(spec)
+        return counts
+
+    return left_out
 
 
 def _imported(module: str) -> Any:
@@ -98,13 +111,26 @@ FORMATS: Table[Format] = _Formats(
     {
         "spectral": Format(stored=_stored("spectral"), identity_of="parameters"),
         "parquet": Format(stored=_stored("parquet"), streamed=_stream_opener("parquet")),
-        "folder": Format(stored=_stored("folder"), streamed=_stream_opener("folder")),
+        "folder": Format(
+            stored=_stored("folder"),
+            streamed=_stream_opener("folder"),
+            left_out=_left_out("folder"),
+        ),
         "cifar10": Format(stored=_stored("cifar")),
         "cifar100": Format(stored=_stored("cifar")),
-        "timm": Format(streamed=_stream_opener("timm_sets")),
+        "timm": Format(streamed=_stream_opener("timm_sets"), left_out=_left_out("timm_sets")),
     },
 )
 """Reader of every data set, by the `name` of its spec."""
+
+
+def left_out(spec: DataSpec) -> Counter[str]:
+    """Return how many files of a data set that can be opened are not among its images, by reason.
+
+    Apart from opening a set, since only a person wants to know, and it reads every folder.
+    """
+    count = FORMATS[spec.name].left_out
+    return Counter() if count is None else count(spec)
 
 
 def open_stored(spec: DataSpec) -> Decodable:

@@ -15,12 +15,13 @@ import numpy as np
 from gmsearch.data.arrays import Arrays, stored_arrays
 from gmsearch.data.decode import DECODE_VERSION, decoded, rgb, thread_pool
 from gmsearch.data.formats import Decodable
-from gmsearch.data.source import Listed, Listing, Source, Split, file_digest
+from gmsearch.data.source import Listed, Listing, Source, Split, file_digest, numbered
 from gmsearch.errors import DataError, GmsearchError
 from gmsearch.experiment import DataSpec, PluginFile, StreamableImages
 from gmsearch.plain import digest
 from gmsearch.plugins import Part, part_arguments
-from gmsearch.plugins.blame import described, located
+from gmsearch.plugins.blame import described
+from gmsearch.plugins.parts import located
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -60,7 +61,7 @@ def stored(part: Part, file: PluginFile, spec: DataSpec) -> Decodable:
         return stored_arrays(lambda _spec: _arrays(tree), named=named)(spec)
     assert isinstance(spec, StreamableImages), "the spec of every data set of a plugin"
     splits = [_files(located(part, file), name, tree[name]) for name in _SPLITS]
-    classes = _classes(tree, splits[0].labels)
+    classes = _classes(tree, splits[0].labels, located(part, file))
     with thread_pool() as pool:
         digests = [list(pool.map(file_digest, map(Path, split.paths))) for split in splits]
     labels = [split.labels.tolist() for split in splits]
@@ -100,7 +101,7 @@ def listed(part: Part, file: PluginFile, spec: DataSpec) -> Listed:
         for path in split.paths:
             sizes.update(os.fsencode(f"{name}/{path} {_file_size(path)}\n"))
     return Listed(
-        classes=_classes(tree, train.labels),
+        classes=_classes(tree, train.labels, located(part, file)),
         train=Listing(labels=train.labels, image=_Paths(train.paths)),
         evaluation=Listing(labels=evaluation.labels, image=_Paths(evaluation.paths)),
         files=sizes.hexdigest(),
@@ -155,11 +156,9 @@ def _files(what: str, name: str, pair: Sequence[Any]) -> _Files:
     return _Files(absolute, labels.astype(np.int64))
 
 
-def _classes(tree: Mapping[str, Any], labels: np.ndarray) -> tuple[str, ...]:
+def _classes(tree: Mapping[str, Any], labels: np.ndarray, where: str) -> tuple[str, ...]:
     classes = tree.get("classes")
-    if classes is None:
-        classes = range(int(labels.max(initial=-1)) + 1)
-    return tuple(map(str, classes))
+    return numbered(labels, where) if classes is None else tuple(map(str, classes))
 
 
 def _chunks(paths: tuple[str, ...], resolution: int | None) -> Iterator[np.ndarray]:

@@ -21,9 +21,9 @@ from gmsearch.errors import DataError
 class Rows:
     """Images of one split by index; the row groups read last are kept in memory."""
 
-    def __init__(self, paths: Sequence[Path], rows: Sequence[Sequence[int]]) -> None:
-        """Keep the files and the number of rows of each row group."""
-        self._paths = paths
+    def __init__(self, files: Sequence[tuple[Path, str]], rows: Sequence[Sequence[int]]) -> None:
+        """Keep the files with the column of their images, and the rows of each row group."""
+        self._files = files
         self._rows = rows
         self._places = [(file, group) for file, n in enumerate(rows) for group in range(len(n))]
         sizes = itertools.chain.from_iterable(rows)
@@ -33,13 +33,13 @@ class Rows:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle without the row groups in memory."""
-        return Rows, (self._paths, self._rows)
+        return Rows, (self._files, self._rows)
 
     def __call__(self, index: int) -> Image.Image:
         """Return the image of one row as RGB; raises DataError naming file and row."""
         block = int(np.searchsorted(self._starts, index, side="right")) - 1
         file, _ = self._places[block]
-        name = f"{self._paths[file]} row {index - self._file_starts[file]}"
+        name = f"{self._files[file][0]} row {index - self._file_starts[file]}"
         data = self._group(block)[index - int(self._starts[block])].as_py()
         if data is None:
             raise DataError(f"{name} has no image bytes; embed the image")
@@ -59,11 +59,11 @@ class Rows:
         return sum(group.nbytes for group in self._kept.values())
 
     def _read(self, file: int, group: int) -> Any:
-        path = self._paths[file]
+        path, column = self._files[file]
         try:
             table = pq.ParquetFile(path).read_row_group(
-                group, columns=["image.bytes"], use_threads=False
+                group, columns=[f"{column}.bytes"], use_threads=False
             )
         except (pa.ArrowException, OSError) as error:
             raise DataError(f"{path} is damaged in row group {group}; replace it") from error
-        return table.column("image").combine_chunks().field("bytes")
+        return table.column(column).combine_chunks().field("bytes")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from PIL import Image
 
 from gmsearch.errors import DataError
 
-EVALUATION_NAMES = ("val", "validation", "test")
+EVALUATION_NAMES = ("val", "validation", "test", "valid")
 """Names that the evaluation split may have; the first that exists is used."""
 
 TOGETHER_BYTES = 2**28
@@ -77,6 +78,28 @@ def root_folder(root: str) -> Path:
     except OSError as error:
         raise DataError(f"data root {root} cannot be read ({error.strerror}); {REMEDY}") from error
     return path
+
+
+def composed(name: str) -> str:
+    """Return a name in the composed Unicode form (NFC), in which names that look alike are one."""
+    return unicodedata.normalize("NFC", name)
+
+
+def numbered(labels: np.ndarray, where: str) -> tuple[str, ...]:
+    """Return the numbers of classes that have no names, from 0 to the largest training label.
+
+    Raises:
+        DataError: some class has no image; before anything as large as a label is made.
+    """
+    most = int(labels.max(initial=-1))
+    if most >= len(labels):
+        used = set(labels.tolist())
+        missing = next(label for label in range(most) if label not in used)
+        raise DataError(
+            f"{where}: class '{missing}' has no training image, while a label is {most}; "
+            "number the classes from 0 without gaps"
+        )
+    return tuple(str(label) for label in range(most + 1))
 
 
 def file_digest(path: Path) -> str:

@@ -11,6 +11,7 @@ import dataclasses
 import numpy as np
 
 from gmsearch.data import holdout
+from gmsearch.data.apart import require_listed_apart
 from gmsearch.data.decode import DECODE_VERSION
 from gmsearch.data.formats import FORMATS, open_streamed
 from gmsearch.data.source import TOGETHER_BYTES, Listed, Listing, check_labels
@@ -76,6 +77,7 @@ def splits(spec: StreamableImages) -> tuple[str, Listed, dict[str, ImageStream]]
     """
     listed = open_streamed(spec)
     check_labels(listed, spec.place)
+    require_listed_apart(listed, spec.place)
     identity = _stream_identity(spec, listed)
     positions = holdout.positions(listed.train.labels, identity)
     held = positions < holdout.size(listed.train.labels, spec.holdout)

@@ -11,7 +11,7 @@ from gmsearch.driver.timings import TimingIndex
 from gmsearch.driver.tuning import Tuning
 from gmsearch.experiment import Arm, Constraint, timed, timing_key, trial_key
 from gmsearch.ledger import Records
-from gmsearch.metrics import HOLDOUT, is_trained
+from gmsearch.metrics import is_trained
 from gmsearch.networks import Candidate
 from gmsearch.plain import Assignment
 from gmsearch.records import State, TimingRecord, TrialRecord
@@ -114,7 +114,7 @@ class ArmResults:
         known = self.known(arm)
         if metric in known or not is_trained(metric):
             return known.get(metric)
-        return self._mean(arm, f"{HOLDOUT}{metric}" if self.space.search.selects else metric)
+        return self._mean(arm, self.space.search.judged_by(metric))
 
     def outcome(self, number: int, arm: Arm) -> Outcome:
         """Return the outcome of a proposal for the sampler: of its arm, the mean over seeds."""

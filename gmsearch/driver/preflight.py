@@ -6,11 +6,11 @@ import collections
 import dataclasses
 import itertools
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from gmsearch.costs import Task, broken_constraints, counted, require_buildable
-from gmsearch.data import load
+from gmsearch.data import left_out, load
 from gmsearch.environment import cpu_count, cpu_name, lacking
 from gmsearch.errors import FieldError, InputError
 from gmsearch.experiment import Arm, timed
@@ -33,8 +33,12 @@ class RunContext:
     std: tuple[float, float, float]
     classes: int
     resolution: int
+    train_images: int
+    """Images that are trained on, without the holdout."""
     evaluation_images: int
     holdout_images: int
+    left_out: Mapping[str, int]
+    """Files beside the images that are not used, by reason."""
     device: str
     """A torch device string."""
     device_name: str
@@ -70,8 +74,10 @@ def inspect_run(space: Space, path: Path) -> RunContext:
         std=data.std,
         classes=len(data.classes),
         resolution=data.resolution,
+        train_images=len(data.train.labels),
         evaluation_images=len(data.evaluation.labels),
         holdout_images=len(data.holdout.labels),
+        left_out=left_out(space.data),
         device="cuda" if gpus else "cpu",
         device_name=gpus[0] if gpus else cpu_name(),
     )
@@ -117,6 +123,24 @@ def _drawn_arms(space: Space) -> list[Arm]:
     if space.at_most(_ARMS_CHECKED):
         return []
     return [arm for _, arm in space.some(_ARMS_DRAWN, random.Random(0))]
+
+
+def data_remarks(space: Space, arms: Iterable[Arm], context: RunContext) -> list[str]:
+    """Return remarks on files that are left out, and on batches that the images cannot fill."""
+    remarks = []
+    if context.left_out:
+        counts = sorted(context.left_out.items(), key=lambda item: -item[1])
+        reasons = ", ".join(f"{count} {reason}" for reason, count in counts)
+        files = sum(context.left_out.values())
+        remarks.append(f"data: files left out: {files} ({reasons})")
+    tried = () if space.tune is None else space.tune.values.get("batch_size", ())
+    most = max([*(arm.recipe.batch_size for arm in arms), *map(int, tried)], default=0)
+    if most > context.train_images:
+        remarks.append(
+            f"train.batch_size {most} is larger than the {context.train_images} training images "
+            f"(holdout apart); such a batch has {context.train_images}"
+        )
+    return remarks
 
 
 def network_remarks(arms: Iterable[Arm], context: RunContext) -> list[str]:

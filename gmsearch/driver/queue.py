@@ -13,11 +13,7 @@ from gmsearch.experiment import Arm, Plan, RemeasurePlan, TimingPlan, TrialPlan,
 from gmsearch.ledger import weights
 from gmsearch.metrics import is_trained
 from gmsearch.plain import Assignment
-from gmsearch.records import WorkRecord
-
-MAX_ATTEMPTS = 3
-"""Number of attempts at work that failed through no fault of its candidate; each later run makes
-one more."""
+from gmsearch.records import MAX_ATTEMPTS, WorkRecord
 
 Again = Literal["this run", "disturbed", "all"]
 """Timings that are made again although there is one."""

@@ -12,9 +12,6 @@ from gmsearch.records import RunRecord
 from gmsearch.space import Space
 from gmsearch.spacefile import load_space
 
-_NO_EFFECT = ("gmsearch", "ray")
-"""Packages whose version changes no number: ours by promise, the other hands out work only."""
-
 
 def require_own_folder(space: Space, root: Path = STUDIES) -> None:
     """Raise StudyError if the folder of a study is a copy of another study's.
@@ -35,12 +32,11 @@ def require_own_folder(space: Space, root: Path = STUDIES) -> None:
 def mixing_remarks(earlier: Iterable[RunRecord], start: RunRecord) -> list[str]:
     """Return a line each for packages and for threads that earlier starts had otherwise."""
     runs = list(earlier)
-    now = start.extra.get("packages", {})
+    now = start.packages
     changed = [
-        f"{name} {', '.join(sorted(versions))} (now {now[name]})"
-        for name in now
-        if name not in _NO_EFFECT
-        and (versions := {v for run in runs if (v := _version(run, name))} - {now[name]})
+        f"{name} {', '.join(sorted(versions))} (now {version})"
+        for name, version in now.items()
+        if (versions := {run.packages.get(name, version) for run in runs} - {version})
     ]
     remarks = []
     if changed:
@@ -55,10 +51,3 @@ def mixing_remarks(earlier: Iterable[RunRecord], start: RunRecord) -> list[str]:
             f"(now {start.threads}); threads change the rounding: set it back, or rename `study`"
         )
     return remarks
-
-
-def _version(run: RunRecord, package: str) -> str | None:
-    """Return the version of a package in a run; None where its record does not state one."""
-    packages = run.extra.get("packages")
-    version = packages.get(package) if isinstance(packages, dict) else None
-    return version if isinstance(version, str) else None

@@ -16,12 +16,13 @@ from gmsearch.driver.preflight import RunContext
 from gmsearch.environment import describe
 from gmsearch.errors import InputError, StudyError
 from gmsearch.experiment import ImagesOnDisk
-from gmsearch.ledger import STUDIES, Ledger, write_atomic, writing
+from gmsearch.ledger import STUDIES, Ledger, Study, write_atomic, writing
 from gmsearch.plain import plain
 from gmsearch.records import DevicePart, ImagesPart, RunRecord
 from gmsearch.search import Scheduler
 from gmsearch.space import Space
 from gmsearch.spacefile import load_space
+from gmsearch.status.summary import keep_summary
 
 _log = logging.getLogger(__name__)
 
@@ -70,6 +71,10 @@ def open_study(
             yield driver
         finally:
             ledger.take_spool()
+            keep_summary(
+                Study(folder, space, ledger.records),
+                ended=driver.finished and driver.stopped is None,
+            )
 
 
 def require_same_plugins(space: Space, root: Path = STUDIES) -> None:
@@ -161,6 +166,7 @@ def run_record(ledger: Ledger, space: Space, context: RunContext, engine: str) -
             resolution=context.resolution,
             evaluation=context.evaluation_images,
             holdout=context.holdout_images,
+            classes=context.classes,
         ),
         plugins=tuple(plain(space.plugins)),
         device=DevicePart(kind=context.device, name=context.device_name),

@@ -101,8 +101,11 @@ class Spectral(DataSpec):
     resolution: Annotated[int, Limit(ge=8)] = 32
     """Height and width in pixels."""
     classes: Annotated[int, Limit(ge=2)] = 10
+    """Number of classes, equally frequent."""
     train_images: Positive = 4096
+    """Images of the training split, the holdout included."""
     evaluation_images: Positive = 1024
+    """Images of the evaluation split."""
     high_share: Probability = 0.5
     """Share of the class information carried by the texture, above the radius of the split."""
     seed: Seed = 0

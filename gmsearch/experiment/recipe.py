@@ -41,10 +41,12 @@ class Recipe:
     cooldown_epochs: Natural = 0
     """Additional epochs at the smallest rate; ignored by a constant schedule."""
     batch_size: Positive = 128
+    """Images per step of the optimizer."""
     micro_batch: Positive | None = None
     """Images per forward pass where a batch is split and its gradients summed; none for the whole
     batch, which is halved as often as memory requires."""
     optimizer: Literal["adamw", "sgd"] = "adamw"
+    """adamw: decoupled weight decay; sgd: with Nesterov momentum."""
     lr: PositiveNumber = 3e-3
     """Peak learning rate for the given batch size; not scaled."""
     weight_decay: NonNegative = 0.05
@@ -52,11 +54,15 @@ class Recipe:
     momentum: Share = 0.9
     """Nesterov momentum (sgd only)."""
     schedule: Literal["cosine", "constant"] = "cosine"
+    """Of the learning rate, after the warm-up: cosine falls to `min_lr`, constant stays."""
     warmup_epochs: NonNegative = 0.0
     """Epochs of linear warm-up from `warmup_lr`."""
     warmup_lr: NonNegative = 0.0
+    """Learning rate that the warm-up starts from."""
     min_lr: NonNegative = 0.0
+    """Learning rate at the end of a cosine schedule."""
     label_smoothing: Share = 0.0
+    """Share of the target that is spread evenly over all classes."""
     clip_grad: PositiveNumber | None = None
     """Largest global norm of the gradient; none for no limit."""
     ema: Share | None = None

@@ -25,7 +25,15 @@ from gmsearch.ledger.files import (
     writing,
 )
 from gmsearch.ledger.numbers import ArmNumbers
-from gmsearch.ledger.reader import STUDIES, Records, newest, read_records, studies
+from gmsearch.ledger.owner import Owner, owner_of
+from gmsearch.ledger.reader import (
+    STUDIES,
+    Records,
+    ledger_stamp,
+    newest,
+    read_records,
+    studies,
+)
 from gmsearch.ledger.study import Study, read_study
 from gmsearch.ledger.writer import Ledger
 
@@ -33,11 +41,14 @@ __all__ = [
     "STUDIES",
     "ArmNumbers",
     "Ledger",
+    "Owner",
     "Records",
     "Study",
     "check_name",
     "given",
+    "ledger_stamp",
     "newest",
+    "owner_of",
     "read_history",
     "read_records",
     "read_study",

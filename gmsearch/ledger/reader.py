@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from gmsearch.bounded import decoded
 from gmsearch.errors import InputError, StudyError
 from gmsearch.experiment import Bands
 from gmsearch.ledger.files import LEDGER, SPACE, SPOOL
-from gmsearch.ledger.parsing import damaged, decoded, lines, parse, read_bounded
+from gmsearch.ledger.parsing import damaged, lines, parse, read_bounded
 from gmsearch.metrics import HOLDOUT
 from gmsearch.records import (
     AskRecord,
@@ -244,6 +245,19 @@ def read_records(folder: Path) -> Records:
         except StudyError as error:
             _log.warning("%s; ignored", error)
     return records
+
+
+def ledger_stamp(folder: Path) -> list[int] | None:
+    """Return what changes with every record of a study; None where there is no ledger.
+
+    Size and time of the ledger, and the number of records that wait in the spool.
+    """
+    try:
+        there = (folder / LEDGER).stat()
+    except OSError:
+        return None
+    waiting = sum(1 for _ in (folder / SPOOL).glob("[!.]*.json"))
+    return [there.st_size, there.st_mtime_ns, waiting]
 
 
 def studies(root: Path = STUDIES) -> list[Path]:

@@ -30,12 +30,10 @@ from gmsearch.ledger.files import (
     write_atomic,
     writing,
 )
-from gmsearch.ledger.parsing import damaged, parse, read_bounded
+from gmsearch.ledger.owner import LOCK, OWNER, read_owner
+from gmsearch.ledger.parsing import damaged
 from gmsearch.ledger.reader import SCHEMA, Records, read_spool, scan
 from gmsearch.records import Record, StudyRecord, record_from_json
-
-_LOCK = "lock"
-_OWNER = "owner.json"
 
 _log = logging.getLogger(__name__)
 
@@ -155,7 +153,7 @@ class Ledger:
         if self._lock.is_locked:
             os.close(self._file)
             with contextlib.suppress(OSError):  # read-only by now, perhaps
-                (self.folder / _OWNER).unlink(missing_ok=True)
+                (self.folder / OWNER).unlink(missing_ok=True)
             self._lock.release()
 
     def __enter__(self) -> Self:
@@ -219,30 +217,23 @@ def _require_new(folder: Path) -> None:
 
 def _acquire(folder: Path) -> filelock.BaseFileLock:
     # Not thread-local: a driver may be closed by another thread than the one that opened it.
-    lock = filelock.FileLock(folder / _LOCK, thread_local=False)
+    lock = filelock.FileLock(folder / LOCK, thread_local=False)
     with writing(folder):
         try:
-            lock.acquire(blocking=False)
+            # Who asks for the state of a study holds the lock for a moment.
+            lock.acquire(timeout=0.3, poll_interval=0.02)
         except filelock.Timeout:
             raise StudyError(
-                f"{folder}: is being run by {_owner(folder)}; wait for it, or stop it"
+                f"{folder}: is being run by {read_owner(folder).name}; wait for it, or stop it"
             ) from None
     try:
-        write_atomic(
-            folder / _OWNER, json_line({"pid": os.getpid(), "host": socket.gethostname()})
-        )
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        owner = {"pid": os.getpid(), "host": socket.gethostname(), "since": now}
+        write_atomic(folder / OWNER, json_line(owner))
     except BaseException:
         lock.release()
         raise
     return lock
-
-
-def _owner(folder: Path) -> str:
-    try:
-        owner = parse(read_bounded(folder / _OWNER), _OWNER)
-        return f"process {int(owner['pid'])} on {owner['host']}"
-    except (OSError, StudyError, LookupError, TypeError, ValueError):
-        return "another process"
 
 
 def _study_record(study: str, space_digest: str) -> StudyRecord:

@@ -54,7 +54,10 @@ class GmNetSpec:
     """Stride of the stem: imagenet 2 (as released), cifar 1."""
 
     stem_width: Positive = 32
+    """Channels of the stem."""
+
     gate: Gate = dataclasses.field(default_factory=Gate)
+    """activation(h) * product(h): its factors, and where it is."""
 
     layer_scale: PositiveNumber | None = 1e-6
     """Start of the per-channel scale of every block, as released; none for no scale."""

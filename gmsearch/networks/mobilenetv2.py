@@ -62,6 +62,7 @@ class MobileNetV2Spec:
     """imagenet: stem and second stage of stride 2; cifar: both of stride 1."""
 
     stem_width: Positive = 32
+    """Channels of the stem."""
 
     head_width: Positive = 1280
     """Channels of the 1x1 convolution before the pool."""

@@ -38,6 +38,7 @@ class ResNet18Spec:
     """imagenet: 7x7 of stride 2 and a max pool of stride 2; cifar: 3x3 of stride 1, no pool."""
 
     stem_width: Positive = 64
+    """Channels of the stem."""
 
     gate: Gate = dataclasses.field(
         default_factory=lambda: Gate(product="none", activation="relu", placement=("inner",))

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
+from gmsearch.bounded import LARGEST, decoded
 from gmsearch.errors import PluginError
 from gmsearch.experiment.plugin import PluginFile
 from gmsearch.plain import frozen, plain
@@ -73,7 +74,8 @@ def read_declared(folder: Path) -> tuple[Plugin, ...]:
     """
     path = folder / DECLARED
     try:
-        tree = json.loads(path.read_bytes())
+        with path.open("rb") as file:
+            tree = decoded(file.read(LARGEST))
         return tuple(_declared_plugin(one, folder) for one in tree)
     except FileNotFoundError:
         raise PluginError(f"{path} is missing; restore it from a backup") from None

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from gmsearch.errors import FieldError, GmsearchError, PluginCodeError
 from gmsearch.experiment.plugin import PluginFile
-from gmsearch.plugins.blame import described, located
-from gmsearch.plugins.parts import Part
-from gmsearch.plugins.tables import entered_part, metric_parts
+from gmsearch.plugins.blame import described
+from gmsearch.plugins.parts import Part, located
+from gmsearch.plugins.tables import metric_parts
 
 MetricFunction = Callable[[Tensor, Tensor], float]
 _SIDE = 8
@@ -63,18 +63,23 @@ def network(
     return _built(part, file, "family", {**arguments, "num_classes": num_classes})
 
 
-def require_logits(model: nn.Module, family: str, *, num_classes: int, resolution: int) -> None:
+def require_logits(
+    model: nn.Module,
+    where: str,
+    file: PluginFile | None,
+    *,
+    num_classes: int,
+    resolution: int,
+) -> None:
     """Raise FieldError unless a plugin's network maps images (N, 3, S, S) to finite logits.
 
     Args:
         model: left as it is; run in eval mode, on the CPU.
-        family: the plugin's family that it is of.
+        where: how a message names its family, such as `my_net of my_net.py:4`.
+        file: the plugin, whose line a message names.
         num_classes: number of logits; they are (N, num_classes).
         resolution: side S of the images in pixels.
     """
-    entered = entered_part(("family", family))
-    assert entered is not None, "the family of a network that was built"
-    part, file = entered
     # Normal, as normalised images are: a network may divide by what is 0 for a black image.
     noise = torch.Generator().manual_seed(0)
     images = torch.randn(_IMAGES, 3, resolution, resolution, generator=noise)
@@ -85,8 +90,7 @@ def require_logits(model: nn.Module, family: str, *, num_classes: int, resolutio
     except Exception as error:
         raise FieldError(
             "family",
-            f"{located(part, file)} fails on images of shape {tuple(images.shape)}: "
-            f"{described(error, file)}",
+            f"{where} fails on images of shape {tuple(images.shape)}: {described(error, file)}",
         ) from error
     finally:
         model.train(training)
@@ -94,14 +98,13 @@ def require_logits(model: nn.Module, family: str, *, num_classes: int, resolutio
     if shape != (_IMAGES, num_classes):
         raise FieldError(
             "family",
-            f"{located(part, file)}: expected logits of shape {(_IMAGES, num_classes)}, got "
-            f"{shape}",
+            f"{where}: expected logits of shape {(_IMAGES, num_classes)}, got {shape}",
         )
     broken = int((~torch.isfinite(returned)).sum())
     if broken:
         raise FieldError(
             "family",
-            f"{located(part, file)}: expected finite logits, got {broken} of {returned.numel()} "
+            f"{where}: expected finite logits, got {broken} of {returned.numel()} "
             "that are not, before training",
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -72,3 +73,14 @@ class Plugin:
 
     version: str | None = None
     """Version of an installed package."""
+
+
+def located(part: Part, file: PluginFile) -> str:
+    """Return how a message names a part: `shifted of my_gates.py:24`, the line of its code."""
+    try:
+        code = inspect.unwrap(part.make)
+        line = f":{inspect.getsourcelines(code)[1]}"
+        name = Path(inspect.getfile(code)).name
+    except (TypeError, OSError):
+        return f"{part.name} of {file.reference}"
+    return f"{part.name} of {file.reference if name == '__init__.py' else name}{line}"

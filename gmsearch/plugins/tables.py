@@ -16,7 +16,7 @@ from gmsearch.networks.count import Count, PartCost, forget_counts
 from gmsearch.networks.count import part as counted
 from gmsearch.networks.families import adopted
 from gmsearch.networks.gate import ACTIVATIONS, PRODUCTS, ActivationRow, ProductRow, Site
-from gmsearch.plugins.parts import Key, Kind, Part, Plugin
+from gmsearch.plugins.parts import Key, Kind, Part, Plugin, located
 
 _ENTERED: dict[Key, tuple[Part, PluginFile]] = {}
 
@@ -83,7 +83,7 @@ def _enter_activation(part: Part, file: PluginFile) -> None:
         return activation_module(part, file)
 
     ACTIVATIONS[part.name] = ActivationRow(
-        text=_text(part, file), steps=part.steps, build=build, source=file.sha256
+        text=located(part, file), steps=part.steps, build=build, source=file.sha256
     )
 
 
@@ -98,7 +98,7 @@ def _enter_product(part: Part, file: PluginFile) -> None:
         return _stated(part, part.cost(site.width, side))
 
     PRODUCTS[part.name] = ProductRow(
-        text=_text(part, file),
+        text=located(part, file),
         count=None if part.cost is None else count,
         kernel=part.kernel,
         has_moments=False,
@@ -119,7 +119,7 @@ def _enter_family(part: Part, file: PluginFile) -> None:
 
     FAMILIES[part.name] = FamilyRow(
         spec=adopted(_spec(part, file), part.name),
-        text=_text(part, file),
+        text=located(part, file),
         parts=None if part.cost is None else parts,
         build=build,
         source=file.sha256,
@@ -146,7 +146,7 @@ def _spec(part: Part, file: PluginFile) -> type[Any]:
         _fields(part),
         frozen=True,
         kw_only=True,
-        namespace={"__doc__": f"Network {_text(part, file)}.", "__post_init__": check},
+        namespace={"__doc__": f"Network {located(part, file)}.", "__post_init__": check},
     )
 
 
@@ -198,7 +198,7 @@ def _enter_dataset(part: Part, file: PluginFile) -> None:
         bases=(StreamableImages,),
         frozen=True,
         kw_only=True,
-        namespace={"__doc__": f"Data set {_text(part, file)}."},
+        namespace={"__doc__": f"Data set {located(part, file)}."},
     )
 
 
@@ -214,10 +214,6 @@ def _fields(part: Part) -> list[Any]:
 
 def _class_name(part: Part) -> str:
     return "".join(word.capitalize() for word in part.name.split("_"))
-
-
-def _text(part: Part, file: PluginFile) -> str:
-    return f"{part.name} of {file.reference}"
 
 
 def _stated(part: Part, cost: Mapping[str, int]) -> PartCost:

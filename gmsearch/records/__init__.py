@@ -19,6 +19,7 @@ from gmsearch.records.study import (
     TunedRecord,
 )
 from gmsearch.records.trial import (
+    MAX_ATTEMPTS,
     Failure,
     State,
     TrialRecord,
@@ -28,6 +29,7 @@ from gmsearch.records.trial import (
 )
 
 __all__ = [
+    "MAX_ATTEMPTS",
     "RECORDS",
     "AskRecord",
     "DevicePart",

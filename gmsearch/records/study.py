@@ -33,7 +33,7 @@ class ImagesPart(RecordPart):
     """The images of a run, as described in its record."""
 
     optional: ClassVar[frozenset[str]] = frozenset(
-        {"identity_of", "mean", "std", "resolution", "evaluation", "holdout"}
+        {"identity_of", "mean", "std", "resolution", "evaluation", "holdout", "classes"}
     )
 
     identity_of: str | None = None
@@ -45,6 +45,8 @@ class ImagesPart(RecordPart):
     """Number of images of the evaluation split."""
     holdout: int | None = None
     """Number of images of the holdout."""
+    classes: int | None = None
+    """Number of classes; None in ledgers of release 0.1."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +57,10 @@ class DevicePart(RecordPart):
     """A torch device string."""
     name: str
     """Name of the processor or GPU."""
+
+
+_NO_EFFECT = ("gmsearch", "ray")
+"""Packages whose version changes no number: ours by promise, the other hands out work only."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,6 +95,18 @@ class RunRecord(Record):
     device: DevicePart | None = None
     threads: int | None = None
     """Number of CPUs of a trial."""
+
+    @property
+    def packages(self) -> dict[str, str]:
+        """Versions of the packages that affect numbers, by name; empty if not recorded."""
+        packages = self.extra.get("packages")
+        if not isinstance(packages, Mapping):
+            return {}
+        return {
+            str(name): version
+            for name, version in packages.items()
+            if name not in _NO_EFFECT and isinstance(version, str)
+        }
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

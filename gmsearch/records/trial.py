@@ -36,6 +36,11 @@ class Failure(enum.StrEnum):
         return self in (Failure.OOM, Failure.HANG, Failure.INFRASTRUCTURE)
 
 
+MAX_ATTEMPTS = 3
+"""Number of attempts at work that failed through no fault of its candidate; each later run makes
+one more."""
+
+
 def is_final(failure: Failure | None) -> bool:
     """Whether work that ended with `failure` (None for success) is never run again."""
     return failure is None or not failure.retried

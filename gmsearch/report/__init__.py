@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 
 from gmsearch import ledger
 
+TRIALS = "trials"
+"""Name of the section that is written of trials that failed, too."""
+
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
@@ -39,7 +42,8 @@ def write_report(
             and the curves; `curves` writes curves.png, .svg: accuracies by epoch.
 
     Returns:
-        The files written, in the order they were.
+        The files written, in the order they were: none without a trial, and without a completed
+        one trials.csv alone.
 
     Raises:
         InputError: the study's ledger or space cannot be read, or `out` cannot be written.
@@ -53,12 +57,17 @@ def write_report(
     if unknown:
         raise ValueError(f"expected flags among {', '.join(FLAGS)}, got {', '.join(unknown)}")
     report = ReportInput(ledger.read_study(folder))
-    parts = [make_section(s, report) for s in SECTIONS if s.wanted(flags, report.facts)]
+    wanted = [section for section in SECTIONS if section.wanted(flags, report.facts)]
+    if not report.facts.measured:  # nothing but what ended, and how
+        ended = bool(report.study.records.trials)
+        wanted = [s for s in wanted if s.always or (ended and s.name == TRIALS)]
+    parts = [make_section(section, report) for section in wanted]
     # Files first: when a reader of a pipe has seen enough, printing ends the program.
     made = files(parts, report)
     with ledger.given():
-        with ledger.writing(out):
-            out.mkdir(parents=True, exist_ok=True)
+        if made:
+            with ledger.writing(out):
+                out.mkdir(parents=True, exist_ok=True)
         written = [ledger.write_atomic(out / name, data) for name, data in made.items()]
     _print(console, report.facts, parts)
     return written
@@ -85,11 +94,15 @@ def _print(console: Console, study: StudyFacts, parts: list[MadeSection]) -> Non
     from rich.text import Text
 
     from gmsearch.printable import visible
+    from gmsearch.report.cautions import cautions
     from gmsearch.report.render.terminal import print_section
     from gmsearch.report.section import nothing_to_report
 
     title = " ".join(f"{study.name}: {study.about}".rstrip(": ").split())
     console.print(Text(visible(title), style="bold"))
+    if study.measured:
+        for caution in cautions(study):
+            console.print(Text(visible(caution), style="bold red"))
     for made in parts:
         if made.shown and (study.measured or made.section.always):
             print_section(console, made.section.title, made.tables, made.notes)

@@ -24,6 +24,8 @@ from gmsearch.report.facts import (
     Timed,
 )
 from gmsearch.space import Space
+from gmsearch.status.summary import state_of
+from gmsearch.wording import listing
 
 # What a timing's protocol says of the candidate itself; the rest says how it was measured.
 _OF_CANDIDATE = ("folded_batch_norms",)
@@ -53,7 +55,30 @@ def collect(study: Study) -> StudyFacts:
         uncounted=_uncounted(records.asks),
         plugins=_plugins(study.folder),
         repeated=complete - sum(len(arm.trials) for arm in arms),
+        unfinished=_unfinished(study),
+        mixed=_mixed(records, allowed),
     )
+
+
+def _unfinished(study: Study) -> str | None:
+    state = state_of(study)
+    missing = state.total is not None and state.done < state.total
+    return state.text if state.state == "running" or missing else None
+
+
+def _mixed(records: Records, trials: Iterable[TrialRecord]) -> tuple[str, ...]:
+    """Return which versions of packages, and numbers of threads, differ between trials."""
+    used = {trial.run for trial in trials if trial.state is State.COMPLETE}
+    runs = [run for run in records.runs if run.run in used]
+    versions: dict[str, set[str]] = {}
+    for run in runs:
+        for name, version in run.packages.items():
+            versions.setdefault(name, set()).add(version)
+    threads = {run.threads for run in runs if run.threads is not None}
+    mixed = [f"{name} {listing(sorted(v))}" for name, v in versions.items() if len(v) > 1]
+    if len(threads) > 1:
+        mixed.append(f"resources.cpus {listing(sorted(threads))}")
+    return tuple(mixed)
 
 
 def _plugins(folder: Path) -> tuple[PluginFacts, ...]:
@@ -95,13 +120,15 @@ def _arms(
         group = groups[digest]
         latest = {trial.seed: trial for trial in group if trial.state is State.COMPLETE}
         seeds = sorted(latest)
-        label = visible(space.label(space.assignment(group[0].params)))
+        # The only arm of a space without parameters is called as its study.
+        label = visible(space.label(space.assignment(group[0].params))) or space.study
         gate = group[0].candidate.get("gate")
         arms.append(
             ArmFacts(
                 digest=digest,
                 label=label,
                 short=label,
+                params=group[0].params,
                 baseline=origin[digest] == baseline,
                 # A plugin's family may call anything its gate.
                 activation=gate.get("activation") if isinstance(gate, Mapping) else None,
@@ -145,8 +172,12 @@ def _timings(records: Iterable[TimingRecord]) -> ComparableTimings | None:
         return None
     setup = _setup(done[-1])
     alike = [record for record in done if _setup(record) == setup]
-    by_candidate: dict[str, dict[str, Timed]] = {}
+    counting: dict[tuple[str, str], TimingRecord] = {}
     for record in alike:
+        if record.counts_before(counting.get((record.digest, record.request))):
+            counting[record.digest, record.request] = record
+    by_candidate: dict[str, dict[str, Timed]] = {}
+    for record in counting.values():
         by_candidate.setdefault(record.digest, {}).update(_timed_values(record))
     return ComparableTimings(
         device=done[-1].device,
@@ -164,6 +195,9 @@ def _timed_values(record: TimingRecord) -> dict[str, Timed]:
             low=metrics.get(f"{name}.low"),
             high=metrics.get(f"{name}.high"),
             disturbed=bool(record.disturbed),
+            ratio=metrics.get(name.replace("latency_ms", "latency_ratio"))
+            if name.startswith("latency_ms")
+            else None,
         )
         for name, value in metrics.items()
         if timed(name)

@@ -14,6 +14,9 @@ from gmsearch.stats import Paired, Summary
 TOO_SMALL = "n too small"
 """The verdict where so few seeds cannot reach p = 0.05, whatever the data."""
 
+NO_COMMON_SEED = "no common seed"
+"""The verdict where an arm and the baseline have no seed in common."""
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class ArmComparison:
@@ -27,11 +30,12 @@ class ArmComparison:
     p: float | None
     """p of the exact paired test, Holm-corrected over the arms of this metric."""
     verdict: str
-    """baseline, better, worse, undecided, n too small, or empty where nothing is compared."""
+    """baseline, better, worse, undecided, n too small, no common seed, or empty without a
+    baseline or a value."""
     majority: float | None
     """Largest share of one predicted class on these images, mean over the seeds."""
     sign_changes: bool
-    """Whether the sign of the effect depends on the radius or protocol of the band."""
+    """Whether the sign of the effect depends on the band's radius or protocol, beyond noise."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,6 +44,8 @@ class MetricComparison:
 
     metric: ShownMetric
     arms: tuple[ArmComparison, ...]
+    fair: bool
+    """Whether all arms have the same seeds, so that a best mean can be marked."""
     comparisons: int
     needed: int
     """Smallest number of seeds with which so many comparisons can be decided."""
@@ -53,6 +59,10 @@ class ArmCost:
     value: float | None
     interval: tuple[float, float] | None
     """95 % interval over the timing blocks, for a latency or a throughput."""
+    ratio: float | None
+    """A latency as a multiple of the reference network's."""
+    disturbed: bool
+    """Whether its timing was disturbed."""
     difference: float | None
     """Difference to the baseline."""
     difference_interval: tuple[float, float] | None
@@ -68,7 +78,7 @@ class MetricCosts:
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
 class SignChange:
-    """An arm whose effect on one side of the spectrum changes sign between metrics."""
+    """An arm whose effect on one side of the spectrum has both signs, beyond its intervals."""
 
     arm: ArmFacts
     positive: tuple[str, ...]
@@ -136,6 +146,7 @@ def _metric(study: StudyFacts, name: str, changes: Sequence[SignChange]) -> Metr
                 pairs.get(arm.digest),
                 adjusted.get(arm.digest),
                 decidable=decidable.get(arm.digest, False),
+                apart=baseline is not None and bool(arm.by_seed(name)),
             ),
             majority=arm.mean(share) if (share := majority(name)) else None,
             sign_changes=arm.digest in changed,
@@ -145,14 +156,17 @@ def _metric(study: StudyFacts, name: str, changes: Sequence[SignChange]) -> Metr
     return MetricComparison(
         metric=metric,
         arms=arms,
+        fair=len({frozenset(arm.by_seed(name)) for arm in study.measured}) <= 1,
         comparisons=len(pairs),
         needed=stats.pairs_needed(len(pairs)),
     )
 
 
-def _verdict(metric: ShownMetric, pair: Paired | None, p: float | None, *, decidable: bool) -> str:
+def _verdict(
+    metric: ShownMetric, pair: Paired | None, p: float | None, *, decidable: bool, apart: bool
+) -> str:
     if pair is None or p is None:
-        return ""
+        return NO_COMMON_SEED if apart else ""
     if not decidable:
         return TOO_SMALL
     if p > stats.ALPHA:
@@ -177,9 +191,10 @@ def _sign_changes(study: StudyFacts, names: Sequence[str]) -> list[SignChange]:
         if baseline is None or arm.baseline:
             continue
         pairs = {n: stats.paired(arm.by_seed(n), baseline.by_seed(n)) for n in names}
-        effects = {name: pair.difference for name, pair in pairs.items() if pair is not None}
-        positive = tuple(name for name, effect in effects.items() if effect > 0)
-        negative = tuple(name for name, effect in effects.items() if effect < 0)
+        # Only where the 95 % interval excludes 0: the sign of an estimate within noise is noise.
+        known = {name: pair for name, pair in pairs.items() if pair is not None}
+        positive = tuple(n for n, pair in known.items() if pair.low is not None and pair.low > 0)
+        negative = tuple(n for n, pair in known.items() if pair.high is not None and pair.high < 0)
         if positive and negative:
             changes.append(SignChange(arm=arm, positive=positive, negative=negative))
     return changes
@@ -189,7 +204,7 @@ def _metric_costs(study: StudyFacts, name: str) -> MetricCosts:
     baseline = study.baseline
     costs = []
     for arm in study.arms:
-        value = arm.cost(name)
+        value, timing = arm.cost(name), arm.timings.get(name)
         other = baseline.cost(name) if baseline is not None and not arm.baseline else None
         interval = _interval(arm, name)
         others = None if baseline is None else _interval(baseline, name)
@@ -202,6 +217,8 @@ def _metric_costs(study: StudyFacts, name: str) -> MetricCosts:
                 arm=arm,
                 value=value,
                 interval=interval,
+                ratio=timing.ratio if timing is not None else None,
+                disturbed=timing is not None and timing.disturbed,
                 difference=difference,
                 difference_interval=spread,
             )

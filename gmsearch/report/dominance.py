@@ -1,4 +1,4 @@
-"""The facts of a front: dominance between means over the seeds, and how certain it is."""
+"""The facts of a front: dominance between means over comparable seeds, and how certain it is."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from gmsearch import pareto
+from gmsearch.comparable import Comparable, comparable
 from gmsearch.experiment import Constraint
+from gmsearch.metrics import is_trained
 from gmsearch.report.facts import ArmFacts, StudyFacts
 from gmsearch.report.shown import ShownMetric
 from gmsearch.stats import Summary, summarise
 
 DRAWS = 1000
 """Bootstrap draws behind the probability of being on the front."""
+
+FEWEST_SEEDS = 5
+"""With fewer seeds, resampling them says nothing about other seeds."""
 
 _DRAWS_AT_ONCE = 100
 _NORMAL_95 = 1.959963984540054
@@ -36,12 +41,13 @@ class Point:
 
     arm: ArmFacts
     judged: tuple[Summary, ...]
-    """Per objective, over the seeds that have all of them."""
+    """Per objective, over the seeds it is judged by; means adjusted where those differ."""
     shown: tuple[Summary | None, ...]
     n: int
     on_front: bool
     probability: float | None
-    """Share of the bootstrap draws in which it is on the front; None from a single seed."""
+    """Share of the bootstrap draws in which it is on the front; None from fewer than five seeds,
+    or where seeds differ."""
     knee: bool
 
 
@@ -70,6 +76,8 @@ class FrontFacts:
     """Objectives with one value for all of several points."""
     left_out: tuple[tuple[ArmFacts, str], ...]
     """Arms with trials that are not among the points, and why."""
+    compared: Comparable[str]
+    """Over which seeds the points, by digest, are compared."""
 
     @property
     def members(self) -> tuple[Point, ...]:
@@ -86,16 +94,19 @@ def find_front(study: StudyFacts) -> FrontFacts:
         )
         for objective in study.space.objectives
     )
-    judged: dict[str, tuple[Summary, ...]] = {}
     left_out = []
+    feasible = []
     for arm in study.arms:
-        means = _judged(axes, arm)
-        reason = _reason_against(study, axes, arm, means)
+        reason = _reason_against(study, axes, arm)
         if reason is None:
-            judged[arm.digest] = tuple(means[axis.metric.name] for axis in axes)
+            feasible.append(arm)
         else:
             left_out.append((arm, reason))
-    points = _points(axes, [arm for arm in study.arms if arm.digest in judged], judged)
+    compared = comparable({arm.digest: _seeds(axes, arm) for arm in feasible})
+    left_out += [
+        (arm, compared.left_out[arm.digest]) for arm in feasible if arm.digest in compared.left_out
+    ]
+    points = _points(axes, [arm for arm in feasible if arm.digest in compared.seeds], compared)
     values = _minimised(axes, [point.judged for point in points])
     varies = np.ptp(values, axis=0) > 0 if points else np.zeros(len(axes), dtype=bool)
     several = len(points) > 1
@@ -108,31 +119,40 @@ def find_front(study: StudyFacts) -> FrontFacts:
             axis.metric.name for axis, v in zip(axes, varies, strict=True) if several and not v
         ),
         left_out=tuple(left_out),
+        compared=compared,
     )
 
 
-def _judged(axes: Sequence[Axis], arm: ArmFacts) -> dict[str, Summary]:
-    """Return the known objectives, over the seeds that have all trained ones."""
-    seeds, means = _seeds(axes, arm), {}
-    for name, trained in ((axis.metric.name, axis.metric.trained) for axis in axes):
-        summary = None if trained else arm.summary(name)
-        if trained and seeds:
-            summary = summarise([arm.trials[seed][name] for seed in seeds])
-        if summary is not None:
-            means[name] = summary
-    return means
+def _summaries(
+    metric: ShownMetric, arms: Sequence[ArmFacts], compared: Comparable[str]
+) -> list[Summary | None]:
+    """Return an objective of each arm over the seeds it is judged by, with the sd of its own.
+
+    None for all where one of them lacks it.
+    """
+    if not metric.trained:
+        return [arm.summary(metric.name) for arm in arms]
+    values = {arm.digest: arm.by_seed(metric.name) for arm in arms}
+    if not all(values[arm.digest].keys() >= set(compared.seeds[arm.digest]) for arm in arms):
+        return [None] * len(arms)
+    means = compared.means(values)
+    return [
+        dataclasses.replace(
+            summarise([values[arm.digest][seed] for seed in compared.seeds[arm.digest]]),
+            mean=means[arm.digest],
+        )
+        for arm in arms
+    ]
 
 
-def _reason_against(
-    study: StudyFacts, axes: Sequence[Axis], arm: ArmFacts, known: Mapping[str, Summary]
-) -> str | None:
+def _reason_against(study: StudyFacts, axes: Sequence[Axis], arm: ArmFacts) -> str | None:
     if not arm.trials:
         return "no trial completed"
     names = [axis.metric.name for axis in axes]
     unmeasured = [name for name in names if arm.mean(name) is None]
     if unmeasured:
         return f"{', '.join(unmeasured)} not measured"
-    if len(known) < len(names):
+    if not _seeds(axes, arm):
         return "no seed has all objectives"
     for constraint in study.space.constraints:
         reason = _broken(study, constraint, arm)
@@ -142,7 +162,10 @@ def _reason_against(
 
 
 def _seeds(axes: Sequence[Axis], arm: ArmFacts) -> list[int]:
+    """Return the seeds that have all trained objectives; one that stands for all if none is."""
     trained = [axis.metric.name for axis in axes if axis.metric.trained]
+    if not trained:
+        return [0]
     return [seed for seed, m in arm.trials.items() if all(name in m for name in trained)]
 
 
@@ -157,28 +180,38 @@ def _broken(study: StudyFacts, constraint: Constraint, arm: ArmFacts) -> str | N
         ends = (arm.timings[name].low, arm.timings[name].high)
         possible += [end for end in ends if end is not None]
     baseline = study.baseline.mean(name) if study.baseline is not None else None
+    if constraint.of_baseline and study.baseline is not None and is_trained(name):
+        own, others = arm.by_seed(name), study.baseline.by_seed(name)
+        shared = sorted(own.keys() & others.keys())
+        if not shared:
+            return f"{constraint} cannot be judged: no seed in common with the baseline"
+        possible = [summarise([own[seed] for seed in shared]).mean]
+        baseline = summarise([others[seed] for seed in shared]).mean
     excess = min(constraint.excess(v, baseline) for v in possible)
     split = " on the holdout" if name != constraint.metric else ""
     return f"breaks {constraint}{split}" if excess > 0 else None
 
 
 def _points(
-    axes: Sequence[Axis], arms: Sequence[ArmFacts], means: Mapping[str, tuple[Summary, ...]]
+    axes: Sequence[Axis], arms: Sequence[ArmFacts], compared: Comparable[str]
 ) -> tuple[Point, ...]:
     if not arms:
         return ()
-    judged = [means[arm.digest] for arm in arms]
-    values = _minimised(axes, judged)
+    judged = _rows([_summaries(axis.metric, arms, compared) for axis in axes])
+    shown = _rows([_summaries(axis.shown, arms, compared) for axis in axes])
+    means = [[summary for summary in row if summary is not None] for row in judged]
+    values = _minimised(axes, means)
     mask = pareto.front(values)
     members = np.flatnonzero(mask)
-    knee = pareto.knee(values[members])
-    chances = _probabilities(axes, arms)
+    knee = pareto.knee(values[members]) if compared.fair else None
+    chances = _probabilities(axes, arms, compared)
+    trained = any(axis.metric.trained for axis in axes)
     points = [
         Point(
             arm=arm,
-            judged=judged[i],
-            shown=tuple(arm.summary(axis.shown.name) for axis in axes),
-            n=len(_seeds(axes, arm)),
+            judged=tuple(means[i]),
+            shown=shown[i],
+            n=len(compared.seeds[arm.digest]) if trained else len(arm.trials),
             on_front=bool(mask[i]),
             probability=chances[i],
             knee=knee is not None and members[knee] == i,
@@ -189,6 +222,10 @@ def _points(
     return tuple(points[i] for i in order)
 
 
+def _rows(columns: Sequence[Sequence[Summary | None]]) -> list[tuple[Summary | None, ...]]:
+    return list(zip(*columns, strict=True))
+
+
 def _minimised(axes: Sequence[Axis], judged: Sequence[Sequence[Summary]]) -> pareto.Floats:
     signs = np.array([axis.metric.sign for axis in axes], dtype=float)
     means = [[summary.mean for summary in row] for row in judged]
@@ -196,18 +233,24 @@ def _minimised(axes: Sequence[Axis], judged: Sequence[Sequence[Summary]]) -> par
     return values
 
 
-def _probabilities(axes: Sequence[Axis], arms: Sequence[ArmFacts]) -> list[float | None]:
-    """Return how often each arm is on the front when seeds and timings are resampled."""
-    seeds = sorted({seed for arm in arms for seed in _seeds(axes, arm)})
+def _probabilities(
+    axes: Sequence[Axis], arms: Sequence[ArmFacts], compared: Comparable[str]
+) -> list[float | None]:
+    """Return how often each arm is on the front when seeds and timings are resampled.
+
+    None for all where they are judged by different seeds, or by too few.
+    """
+    seeds = compared.seeds[arms[0].digest]
+    few = any(axis.metric.trained for axis in axes) and len(seeds) < FEWEST_SEEDS
+    if few or not compared.fair:
+        return [None] * len(arms)
     generator = np.random.default_rng(0)
-    values = np.full((len(seeds), len(arms), len(axes)), np.nan)
+    values = np.empty((len(seeds), len(arms), len(axes)))
     noise = np.zeros((len(arms), len(axes)))
     for i, arm in enumerate(arms):
-        own = _seeds(axes, arm)
-        rows = [seeds.index(seed) for seed in own]
         for j, axis in enumerate(axes):
             trained, name = axis.metric.trained, axis.metric.name
-            values[rows, i, j] = [arm.trials[s][name] for s in own] if trained else arm.mean(name)
+            values[:, i, j] = [arm.trials[s][name] for s in seeds] if trained else arm.mean(name)
             timing = arm.timings.get(name)
             if timing is not None and timing.low is not None and timing.high is not None:
                 noise[i, j] = (timing.high - timing.low) / (2 * _NORMAL_95)
@@ -218,9 +261,7 @@ def _probabilities(axes: Sequence[Axis], arms: Sequence[ArmFacts]) -> list[float
             means = pareto.resampled_means(values, _DRAWS_AT_ONCE, generator)
             yield from means + noise * generator.standard_normal(means.shape)
 
-    shares = pareto.front_probability(draws())
-    several = [len(_seeds(axes, arm)) > 1 for arm in arms]
-    return [float(p) if enough else None for p, enough in zip(shares, several, strict=True)]
+    return [float(share) for share in pareto.front_probability(draws())]
 
 
 def _volume(axes: Sequence[Axis], values: pareto.Floats, varies: pareto.Mask) -> Volume:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from gmsearch.experiment import timed
-from gmsearch.metrics import HOLDOUT, is_trained
+from gmsearch.metrics import is_trained
+from gmsearch.plain import Value
 from gmsearch.report.shown import ShownMetric, is_band, shown_metric
 from gmsearch.space import Space
 from gmsearch.stats import Summary, summarise
@@ -25,6 +26,8 @@ class Timed:
     high: float | None
     disturbed: bool
     """Whether the reference drifted or other processes ran at the same time."""
+    ratio: float | None = None
+    """A latency as a multiple of the reference network's, timed alternately with it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +69,8 @@ class ArmFacts:
     """Names and values of its parameters."""
     short: str
     """The values only, if `StudyFacts.heading` holds the names; else the label."""
+    params: Mapping[str, Value]
+    """Path of each parameter -> value."""
     baseline: bool
     activation: str | None
     keys: Mapping[int, str]
@@ -147,6 +152,10 @@ class StudyFacts:
     repeated: int
     """Number of trials replaced by a later one of the same arm and seed, on other data or another
     device."""
+    unfinished: str | None
+    """How far the study is, such as `11 of 56 trials, interrupted`; None once it is finished."""
+    mixed: tuple[str, ...]
+    """In what the trials were not made alike, such as `torch 2.11.0 and 2.13.0`."""
 
     @property
     def baseline(self) -> ArmFacts | None:
@@ -157,6 +166,24 @@ class StudyFacts:
     def measured(self) -> tuple[ArmFacts, ...]:
         """The arms with at least one trial that completed."""
         return tuple(arm for arm in self.arms if arm.trials)
+
+    @property
+    def at_chance(self) -> tuple[ArmFacts, ...]:
+        """The arms whose accuracy guessing the most frequent class could reach.
+
+        That is the share of that class plus two standard errors of a share over so many images.
+        """
+        chance = self.data.chance
+        if chance is None:
+            return ()
+        error = (
+            (chance * (1 - chance) / self.data.evaluation) ** 0.5 if self.data.evaluation else 0
+        )
+        return tuple(
+            arm
+            for arm in self.measured
+            if (mean := arm.mean("top1")) is not None and mean <= chance + 2 * error
+        )
 
     @property
     def later_bands(self) -> tuple[str, ...]:
@@ -174,7 +201,7 @@ class StudyFacts:
 
         After a search that is the metric on the holdout, which the search selected by.
         """
-        return HOLDOUT + name if self.space.search.selects and is_trained(name) else name
+        return self.space.search.judged_by(name)
 
 
 def _band_order(name: str) -> tuple[str, list[float], bool, str]:

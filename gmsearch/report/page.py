@@ -6,7 +6,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from gmsearch.report.figures.style import figure_bytes
+from gmsearch.report.cautions import cautions
+from gmsearch.report.figures.style import figure_bytes, mark_preliminary
 from gmsearch.report.render.latex import latex
 from gmsearch.report.render.markdown import markdown
 from gmsearch.report.section import ReportInput, Section
@@ -46,6 +47,8 @@ def files(parts: Sequence[MadeSection], report: ReportInput) -> dict[str, bytes]
             written[f"{section.name}.csv"] = section.csv(facts).encode()
         figure = section.figure(facts) if section.figure is not None else None
         if figure is not None:
+            if report.facts.unfinished is not None:
+                mark_preliminary(figure)
             written[f"{section.name}.png"] = figure_bytes(figure, "png")
             written[f"{section.name}.svg"] = figure_bytes(figure, "svg")
     return written
@@ -60,7 +63,7 @@ def _pages(
     """
     name = made.section.name
     tables = [*made.section.overview(made.facts), *made.tables]
-    notes = list(made.notes)
+    notes = [*cautions(report.facts), *made.notes]
     notes += [note for last in closing for note in last.notes]
     closing_tables = [table for last in closing for table in last.tables]
     title = f"{report.facts.name}: {name}"

@@ -96,5 +96,8 @@ class Section(Generic[Facts]):
 def nothing_to_report(study: StudyFacts) -> str:
     """Return why a study without a completed trial has no report."""
     if study.endings:
-        return "No trial has completed, so there is nothing to compare."
+        return (
+            "No trial has completed, so there is nothing to compare; "
+            f"`gmsearch show {study.name}` says why."
+        )
     return "The study has no trials yet, so there is nothing to report."

@@ -11,9 +11,14 @@ from typing import Literal
 from gmsearch.report.facts import ArmFacts
 from gmsearch.report.shown import ShownMetric
 from gmsearch.stats import Summary
+from gmsearch.wording import compact
 
 DIFFERENCE = "difference [95 %]"
 """Heading of a difference with its interval."""
+
+ARM_PREFIX, TRIAL_PREFIX = "a-", "t-"
+"""Before an arm's digest and a trial's key in CSV files: a spreadsheet takes 12e45678 for a
+number."""
 
 CsvValue = str | int | float | None
 
@@ -67,19 +72,20 @@ def csv_text(columns: Sequence[str], rows: Sequence[Mapping[str, CsvValue]]) -> 
 
 
 def arm_values(arm: ArmFacts) -> dict[str, CsvValue]:
-    """Return the columns that identify an arm, with the values tuned and matched for it."""
+    """Return the columns that identify an arm, with its parameters, tuned and matched values."""
     scaled = {"matched": "-".join(f"{value:g}" for value in arm.scaled)} if arm.scaled else {}
     tuned = {f"train.{name}": value for name, value in arm.tuned.items()}
     return {
-        "arm": arm.digest,
+        "arm": ARM_PREFIX + arm.digest,
         "label": arm.label,
         "baseline": int(arm.baseline),
+        **{path: compact(value) for path, value in arm.params.items()},
         **tuned,
         **scaled,
     }
 
 
-def tuned_columns(arms: Sequence[ArmFacts]) -> list[str]:
-    """Return the columns of tuned and matched values; none where nothing was."""
+def arm_columns(arms: Sequence[ArmFacts]) -> list[str]:
+    """Return the columns of parameters, of tuned and of matched values."""
     names = dict.fromkeys(name for arm in arms for name in arm_values(arm))
-    return [name for name in names if name.startswith("train.") or name == "matched"]
+    return [name for name in names if name not in ("arm", "label", "baseline")]

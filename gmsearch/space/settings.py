@@ -19,6 +19,7 @@ from gmsearch.limits import (
     Seed,
     check,
 )
+from gmsearch.metrics import HOLDOUT, is_trained
 from gmsearch.space.methods import METHODS, special_options, users_of
 from gmsearch.wording import listing, spelled
 
@@ -76,6 +77,10 @@ class Search:
     def selects(self) -> bool:
         """Whether a winner is picked, so that the holdout must decide."""
         return METHODS[self.method].selects
+
+    def judged_by(self, metric: str) -> str:
+        """Return the metric that decides over `metric`; after a search it is of the holdout."""
+        return f"{HOLDOUT}{metric}" if self.selects and is_trained(metric) else metric
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, slots=True)

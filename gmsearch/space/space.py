@@ -171,9 +171,14 @@ class Space:
         A parameter is named by the last part of its path that is not an index, with as many
         parts before it as make the name unique. Neither names nor values contain blanks.
         """
-        names = _short_names([parameter.path for parameter in self.parameters])
+        names = self.short_names
         parts = [f"{names[path]}={compact(value)}" for path, value in assignment.items()]
         return " ".join(parts)
+
+    @property
+    def short_names(self) -> dict[str, str]:
+        """Path of each parameter -> its name in a label."""
+        return _short_names([parameter.path for parameter in self.parameters])
 
     def meaning(self) -> dict[str, Any]:
         """Return the contents as plain data, no comments, `about` or data folder."""

@@ -62,6 +62,19 @@ KEY_TEXTS = {
 """The keys of a space file, each with its description."""
 REQUIRED = ("study", "model", "data", "objectives", "search")
 
+_NAMED = {
+    "family": "Family of networks; each has fields of its own.",
+    "preset": "Published network whose values are the defaults of the other keys.",
+    "recipe": "Published recipe whose values are the defaults of the other keys.",
+}
+"""Keys that no field stands for, each with its description."""
+_TITLES = {
+    "choice": "choice of values",
+    "int": "range of integers",
+    "float": "range of numbers",
+}
+"""What an editor calls each kind of domain."""
+
 _VALUE: Schema = {
     "type": ["string", "number", "boolean", "null", "array"],
     "items": {"type": ["string", "number", "boolean", "null"]},
@@ -75,11 +88,30 @@ _DEFINITIONS: dict[str, Schema] = {
         **_ASSIGNMENT,
     },
     "label": {"pattern": f"^{LABEL}$"},
-    "int": {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2},
-    "float": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
-    "step": {"type": "integer", "minimum": 1},
+    "int": {
+        "type": "array",
+        "description": "Smallest and largest integer.",
+        "items": {"type": "integer"},
+        "minItems": 2,
+        "maxItems": 2,
+        "examples": [[1, 4]],
+    },
+    "float": {
+        "type": "array",
+        "description": "Smallest and largest number.",
+        "items": {"type": "number"},
+        "minItems": 2,
+        "maxItems": 2,
+        "examples": [[1e-4, 1e-2]],
+    },
+    "step": {"type": "integer", "minimum": 1, "description": "Distance of two integers."},
     "log": {"type": "boolean", "description": "Uniform in the logarithm."},
-    "steps": {"type": "integer", "minimum": 2, "maximum": MAX_STEPS},
+    "steps": {
+        "type": "integer",
+        "minimum": 2,
+        "maximum": MAX_STEPS,
+        "description": "Number of values, both ends included; without it every number is one.",
+    },
 }
 """What is the same for every type: the parts of domains."""
 
@@ -139,7 +171,8 @@ class _Sites:
             )
             value = _reference(f"{name}.value")
             domains = _domains(leaf, value, _reference(name))
-            self.definitions[name] = {"anyOf": [self._with_elements(leaf, value), *domains]}
+            values = self._with_elements(leaf, value)
+            self.definitions[name] = _chosen(domains, values, tree=is_subtree(leaf))
         return _reference(self._names[leaf])
 
     def _new_name(self, leaf: LeafType) -> str:
@@ -159,9 +192,14 @@ class _Sites:
         return {"anyOf": [value, {"type": "array", "items": self.site(part)}]}
 
     def _subtree(self, leaf: LeafType) -> Schema:
-        classes = specs() if leaf == Candidate else (leaf,)
-        options = [self._object(cls) for cls in classes]
-        return options[0] if len(options) == 1 else {"anyOf": options}
+        if leaf != Candidate:
+            return self._object(leaf)
+        ours = FAMILIES["gmnet"].spec
+        schema = self._object(ours)  # a tree without family and preset is a GmNet
+        for cls in specs():
+            if cls is not ours:
+                schema = {"if": _is_of(cls), "then": self._object(cls), "else": schema}
+        return schema
 
     def _object(self, cls: type[Any]) -> Schema:
         texts, fields = descriptions(cls), fields_of(cls)
@@ -170,13 +208,16 @@ class _Sites:
             family = key == "family"  # the only leaf that takes no domain
             place = leaf_schema(field.type) if family else self.site(field.type)
             default = {} if field.required or key in ROWS else {"default": plain(field.default)}
-            about = {"description": texts[key]} if key in texts else {}
+            text = texts.get(key, _NAMED.get(key))
+            about = {"description": text} if text is not None else {}
             properties[key] = {**place, **about, **default}
         required = [key for key, field in fields.items() if field.required]
         if cls in specs() and cls is not FAMILIES["gmnet"].spec:
-            required = ["family", *required]  # a tree without family and preset is a GmNet
+            required = ["family", *required]
+        named = fields.get("family")
         whole: Schema = {
             "type": "object",
+            "title": f"{named.default} network" if named else cls.__name__.lower(),
             "properties": properties,
             "additionalProperties": False,
         }
@@ -189,8 +230,40 @@ def _reference(name: str) -> Schema:
     return {"$ref": f"#/$defs/{name}"}
 
 
-def _domains(leaf: LeafType, value: Schema, site: Schema) -> list[Schema]:
-    """Return the domains that a type allows."""
+def _is_of(cls: type[Any]) -> Schema:
+    """Return the schema of what names a family, or a preset of it."""
+    named = [
+        {"properties": {key: leaf_schema(fields_of(cls)[key].type)}, "required": [key]}
+        for key in ("family", "preset")
+        if key in fields_of(cls)
+    ]
+    return {"type": "object", "anyOf": named}
+
+
+def _chosen(domains: Mapping[str, Schema], values: Schema, *, tree: bool) -> Schema:
+    """Return a value or one of some domains, told apart by key: an error is that of one of them.
+
+    Args:
+        domains: each by the key that it has; any other object is a choice, unless values are
+            objects too.
+        values: what is no domain.
+        tree: whether values are objects.
+    """
+    schema = values
+    if not tree:
+        schema = {"if": {"type": "object"}, "then": domains["choice"], "else": values}
+    for key, domain in domains.items():
+        if tree or key != "choice":
+            schema = {
+                "if": {"type": "object", "required": [key]},
+                "then": domain,
+                "else": schema,
+            }
+    return schema
+
+
+def _domains(leaf: LeafType, value: Schema, site: Schema) -> dict[str, Schema]:
+    """Return the domains that a type allows, by the key that each has."""
     labelled = {
         "type": "object",
         "minProperties": 1,
@@ -198,20 +271,23 @@ def _domains(leaf: LeafType, value: Schema, site: Schema) -> list[Schema]:
         "additionalProperties": site,
     }
     options: list[Schema] = [labelled]
-    domains: list[Schema] = []
-    condition = {"when": _reference("when"), "else": value}
+    other = "The value where `when` does not hold."
+    condition = {"when": _reference("when"), "else": {**value, "description": other}}
     if not is_subtree(leaf):
         options.insert(0, {"type": "array", "minItems": 1, "items": value})
-        for kind, number in (("int", int), ("float", float)):
-            if takes(leaf, number):
-                parts = {key: _reference(key) for key in (kind, *DOMAIN_KEYS[kind])}
-                domains.append(_domain(kind, {**parts, **condition}))
-    return [_domain("choice", {"choice": {"anyOf": options}, **condition}), *domains]
+    choice = {"anyOf": options, "description": "Values, or labelled options."}
+    domains = {"choice": _domain("choice", {"choice": choice, **condition})}
+    for kind, number in (("int", int), ("float", float)):
+        if not is_subtree(leaf) and takes(leaf, number):
+            parts = {key: _reference(key) for key in (kind, *DOMAIN_KEYS[kind])}
+            domains[kind] = _domain(kind, {**parts, **condition})
+    return domains
 
 
 def _domain(kind: str, properties: Mapping[str, Schema]) -> Schema:
     return {
         "type": "object",
+        "title": _TITLES[kind],
         "properties": dict(properties),
         "required": [kind],
         "dependentRequired": {"when": ["else"], "else": ["when"]},

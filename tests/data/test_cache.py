@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import subprocess
 import sys
 import warnings
@@ -16,6 +17,7 @@ import torch
 from PIL import Image
 
 from gmsearch.data import Dataset, cache_dir, load, prepare
+from gmsearch.data.source import file_digest
 from gmsearch.errors import DataError
 from gmsearch.experiment import FolderImages, Spectral
 
@@ -72,9 +74,28 @@ def _half_written(folder: Path) -> None:
     folder.rename(folder.with_name(f".{folder.name}.building"))
 
 
+def _replace(folder: Path, name: str, array: np.ndarray) -> None:
+    """Write another array, with a digest that matches it."""
+    np.save(folder / f"{name}.npy", array)
+    meta = json.loads((folder / "meta.json").read_text())
+    meta["files"][name] = file_digest(folder / f"{name}.npy")
+    (folder / "meta.json").write_text(json.dumps(meta))
+
+
+class _Unpickled:
+    """An object that must never be made again from a file."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return pytest.fail, ("unpickled",)
+
+
 @pytest.mark.parametrize(
     "damage",
     [
+        lambda folder: _replace(folder, "train_images", np.array([_Unpickled()], dtype=object)),
+        lambda folder: _replace(folder, "train_labels", np.zeros(60)),
+        lambda folder: _replace(folder, "evaluation_images", np.zeros((30, 32, 32), np.uint8)),
+        lambda folder: _replace(folder, "evaluation_labels", np.zeros(29, np.int64)),
         _truncate,
         _flip_a_bit,
         _half_written,
@@ -85,13 +106,18 @@ def _half_written(folder: Path) -> None:
         lambda folder: (folder / "train_images.npy").write_bytes(b""),
     ],
 )
-def test_a_damaged_cache_is_built_again(cache: Path, damage: Callable[[Path], object]) -> None:
+def test_a_damaged_cache_is_built_again(
+    cache: Path, damage: Callable[[Path], object], caplog: pytest.LogCaptureFixture
+) -> None:
     """Whatever was cut, changed or left half-written, loading restores every byte."""
     data = load(SPEC)
     whole = _arrays(data)
     damage(cache / data.identity)
+    damaged = (cache / data.identity).exists()
 
     assert _same(_arrays(load(SPEC)), whole)
+    named = f"{cache / data.identity} is damaged; it is decoded again"
+    assert caplog.messages == [named] * damaged
     assert not list(cache.glob(".*"))
 
 
@@ -178,12 +204,14 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(cache: Path) -> None:
 @pytest.fixture
 def folders(tmp_path: Path) -> Path:
     """Return a root with two classes of plain images in folders."""
-    for split in ("train", "val"):
+    for blue, split in ((0, "train"), (1, "val")):
         for i, name in enumerate(("cat", "dog")):
             folder = tmp_path / "images" / split / name
             folder.mkdir(parents=True)
             for j in range(2):
-                Image.new("RGB", (8, 8), (60 * i, 90 * j, 100 * i)).save(folder / f"{j}.png")
+                Image.new("RGB", (8, 8), (60 * i, 90 * j, 100 * i + blue)).save(
+                    folder / f"{j}.png"
+                )
     return tmp_path / "images"
 
 

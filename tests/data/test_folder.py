@@ -122,7 +122,7 @@ def _rename(root: Path, old: str, new: str) -> None:
         (lambda r: _rename(r, "train", "images"), "contains neither a folder train nor train.tar"),
         (
             lambda r: _rename(r, "val", "images"),
-            "contains no folder or tar val, validation or test",
+            "contains no folder or tar val, validation, test or valid",
         ),
         (
             lambda r: _rename(r, "val/dog", "val/wolf"),

@@ -159,7 +159,7 @@ def stripes(spec: Stripes) -> Arrays:
     return Arrays(
         train_images=pixels,
         train_labels=labels,
-        evaluation_images=pixels[:4],
+        evaluation_images=pixels[:4] + np.uint8(1),
         evaluation_labels=labels[:4],
     )
 
@@ -197,6 +197,7 @@ def test_a_name_is_registered_once(registered: None) -> None:
         ({"evaluation_images": np.zeros((4, 8, 8, 3))}, "evaluation_images as uint8 .* float64"),
         ({"train_labels": np.zeros(11, np.int64)}, r"train_labels as integers \(12,\), got"),
         ({"train_labels": np.zeros(12)}, "train_labels as integers .* float64"),
+        ({"train_labels": np.array([0, 10**18] * 6)}, "class '1' has no training image, while"),
         ({"evaluation_labels": np.full(4, 2)}, "label 2 of the evaluation split is outside 0..1"),
     ],
 )

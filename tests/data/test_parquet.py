@@ -11,9 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gmsearch.data import load, prepare
+from gmsearch.data import ImageStream, load, prepare
+from gmsearch.data.decode import DECODE_VERSION
+from gmsearch.data.loader import evaluation_batches
+from gmsearch.data.source import file_digest
 from gmsearch.errors import DataError
 from gmsearch.experiment import DATA_SPECS, ParquetImages
+from gmsearch.plain import digest
 
 IMAGENETTE = Path(__file__).parents[3] / "shared" / "data" / "imagenette32"
 Write = Callable[..., None]
@@ -23,7 +27,7 @@ def _spec(root: Path, **options: object) -> ParquetImages:
     return ParquetImages(root=str(root), holdout=0, **options)
 
 
-def _header(names: Sequence[str] | None) -> dict[str, str]:
+def _header(names: object) -> dict[str, str]:
     label = {"_type": "Value"} if names is None else {"_type": "ClassLabel", "names": names}
     return {"huggingface": json.dumps({"info": {"features": {"label": label}}})}
 
@@ -42,7 +46,7 @@ def write(
         image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
         table = pa.table({"image": pa.array(images, image), "label": pa.array(labels, pa.int64())})
         path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(table.replace_schema_metadata(header), path, row_group_size=3)
         return arrays
 
@@ -100,6 +104,89 @@ def test_the_hubs_layouts(
     assert (data.evaluation.images == np.concatenate([one, two])).all()
 
 
+def test_the_layouts_of_the_hubs_own_conversion(write: Write, tmp_path: Path, cache: Path) -> None:
+    """A folder for a configuration, folders for splits, numbered shards."""
+    write("default/train/0000.parquet", [0, 1])
+    write("default/train/0001.parquet", [1, 0], seed=1)
+    val = write("default/valid/0000.parquet", [0, 1, 1], seed=2)
+    data = load(_spec(tmp_path))
+
+    assert len(data.train) == 4
+    assert (data.evaluation.images == val).all()
+    assert load(_spec(tmp_path / "default")).identity == data.identity
+    (tmp_path / "default/train/0000.parquet").unlink()
+    with pytest.raises(DataError, match="contains 1 of 2 shards of the train split"):
+        load(_spec(tmp_path))
+    write("other/train/0000.parquet", [0, 1])
+    write("default/train/0000.parquet", [0, 1])
+    with pytest.raises(DataError, match=r"configurations \(default, other\); set data\.root"):
+        load(_spec(tmp_path))
+
+
+@pytest.mark.parametrize("options", [{}, {"stream": True, "resolution": 8}])
+def test_the_header_names_the_columns(
+    write: Write, tmp_path: Path, cache: Path, options: dict[str, object]
+) -> None:
+    """The one Image and the one ClassLabel, whatever they are called."""
+    for name, n in (("train", 4), ("val", 3)):
+        write(f"{name}.parquet", [0, 1, 0, 1][:n], seed=n)
+    expected = _evaluation_pixels(_spec(tmp_path, **options))
+    features = {"img": {"_type": "Image"}, "fine": {"_type": "ClassLabel", "names": ["a", "b"]}}
+    header = {"huggingface": json.dumps({"info": {"features": features}})}
+    for name in ("train", "val"):
+        table = pq.read_table(tmp_path / f"{name}.parquet").rename_columns(["img", "fine"])
+        table = table.append_column("id", pa.array(range(len(table))))
+        pq.write_table(table.replace_schema_metadata(header), tmp_path / f"{name}.parquet")
+    data = load(_spec(tmp_path, **options))
+
+    assert data.classes == ("a", "b")
+    assert data.evaluation.labels.tolist() == [0, 1, 0]
+    assert (_evaluation_pixels(_spec(tmp_path, **options)) == expected).all()
+
+
+def _evaluation_pixels(spec: ParquetImages) -> np.ndarray:
+    images = load(spec).evaluation
+    if isinstance(images, ImageStream):
+        return next(evaluation_batches(images))[0].numpy()
+    return images.images
+
+
+def test_labels_are_mapped_by_name(write: Write, tmp_path: Path, cache: Path) -> None:
+    """Splits and shards that were written apart list the same classes in their own orders."""
+    orders = (["cat", "dog", "eel"], ["eel", "cat", "dog"], ["dog", "cat"])
+    names = ("train-0-of-2", "train-1-of-2", "val")
+    for seed, (name, order) in enumerate(zip(names, orders, strict=True)):
+        write(f"{name}.parquet", range(len(order)), seed, _header(order))
+    data, stream = (load(_spec(tmp_path, **o)) for o in ({}, {"stream": True, "resolution": 8}))
+
+    for one in (data, stream):
+        assert one.classes == ("cat", "dog", "eel")
+        assert np.bincount(one.train.labels).tolist() == [2, 2, 2]
+        assert one.evaluation.labels.tolist() == [1, 0]
+    assert stream.train.labels.tolist() == [0, 1, 2, 2, 0, 1]
+    write("val.parquet", [0, 1], 2, _header(["cat", "wolf"]))
+    for options in ({}, {"stream": True, "resolution": 8}):
+        with pytest.raises(
+            DataError, match=r"val.parquet: class 1 is 'wolf', .* 'dog' in .*train"
+        ):
+            load(_spec(tmp_path, **options))
+
+
+def test_a_mapped_set_is_another_than_an_unmapped_one(
+    write: Write, tmp_path: Path, cache: Path
+) -> None:
+    """What an earlier version read without the names of val is not found under its identity."""
+    write("train.parquet", [0, 1, 0, 1], header=_header(["cat", "dog"]))
+    write("val.parquet", [0, 1], 1, _header(["dog", "cat"]))
+    digests = [[file_digest(tmp_path / f"{name}.parquet")] for name in ("train", "val")]
+    plain = {"parquet": digests, "resolution": None, "version": DECODE_VERSION}
+
+    assert prepare(_spec(tmp_path)) != digest(plain)
+    write("val.parquet", [0, 1], 1, _header(["cat", "dog"]))
+    plain["parquet"] = [digests[0], [file_digest(tmp_path / "val.parquet")]]
+    assert prepare(_spec(tmp_path)) == digest(plain)
+
+
 def test_identity_is_that_of_bytes_and_resolution(sound: Path, cache: Path) -> None:
     """One other byte or another resolution is another data set; another place is not."""
     first = prepare(_spec(sound))
@@ -118,7 +205,10 @@ def test_identity_is_that_of_bytes_and_resolution(sound: Path, cache: Path) -> N
     ("spoil", "message"),
     [
         (lambda root: (root / "train.parquet").unlink(), "contains neither train.parquet nor"),
-        (lambda root: (root / "val.parquet").unlink(), "no parquet file val, validation or test"),
+        (
+            lambda root: (root / "val.parquet").unlink(),
+            "no parquet file val, validation, test or valid, but train.parquet; rename",
+        ),
         (lambda root: (root / "val.parquet").write_bytes(b"x"), "val.parquet is not a readable"),
         (
             lambda root: (root / "train.parquet").rename(root / "train-00000-of-00003.parquet"),
@@ -167,8 +257,16 @@ def test_tables_of_another_form(
         ([0, 3], _header(["a", "b"]), [0], "label 3 of the training split is outside 0..1"),
         ([0, 2], None, [0], "class '1' has no training image"),
         ([0, 1, None], None, [0], "train.parquet row 2 has no label"),
-        ([0, 1], {"huggingface": "{"}, [0], "huggingface header names no feature label"),
-        ([0, 1], {"huggingface": "[]"}, [0], "huggingface header names no feature label"),
+        ([0, 1], {"huggingface": "{"}, [0], r"header is damaged \(expected info\.features\)"),
+        ([0, 1], {"huggingface": "[]"}, [0], r"header is damaged \(expected info\.features\)"),
+        ([0, 1], {"huggingface": "[" * 9999}, [0], "header is damaged"),
+        ([0, 1], {"huggingface": '{"info": {"features": {}}}'}, [0], "no feature label"),
+        ([0, 1], _header({"0": "a"}), [0], "expected the names of feature label as a list"),
+        ([0, 1], _header([["a"], ["b"]]), [0], "expected the names of feature label as a list"),
+        ([0, 1], _header(7), [0], "expected the names of feature label as a list"),
+        ([0, 1, 10**18], None, [0], "class '2' has no training image, while a label is 1000000"),
+        ([0, 1], None, [10**18], "label 1000000000000000000 of the evaluation split is outside"),
+        ([0, 10**18], _header(["a", "b"]), [0], "label 1000000000000000000 of the training"),
     ],
 )
 @pytest.mark.usefixtures("cache")

@@ -134,6 +134,7 @@ def test_a_worker_refuses_another_study_s_file(study: Path) -> None:
 
 DAMAGE = {
     "text": ("[", "{", "damaged"),
+    "depth": ("[", 99_999 * "[", "nested more than 100 levels deep"),
     "reference": ('"mine.py"', '"../mine.py"', "damaged"),
     "files": ('"mine.py": "', '"/etc/mine.py": "', "damaged"),
     "type": ('"literal"', '"eval"', "damaged"),

@@ -138,12 +138,20 @@ def test_a_constant_objective_is_called_out(make_study: MakeStudy) -> None:
 
 
 def test_sign_changes_are_within_one_side_of_the_spectrum(make_study: MakeStudy) -> None:
-    """An effect up at one radius and down at another is marked; low against high is a finding."""
+    """An effect up at one radius and down at another is marked; low against high is a finding.
+
+    So is nothing whose interval includes 0: an estimate's sign within noise says nothing.
+    """
     study = make_study(("radii: [4, 10]", "radii: [4, 10], ranges: [[0, 4], [4, 10]]"))
     base = dict.fromkeys(("low@4", "high@4", "low@10", "high@10", "band@0:4", "band@4:10"), 0.5)
-    study.add_trial("none relu6", 0, base)
-    study.add_trial("none relu", 0, {**base, "high@4": 0.6, "band@4:10": 0.4})
-    study.add_trial("self gelu", 0, {**base, "high@10": 0.6, "low@10": 0.4, "band@0:4": 0.4})
+    for seed in range(3):
+        wave = 0.02 * seed
+        study.add_trial("none relu6", seed, base)
+        study.add_trial("none relu", seed, {**base, "high@4": 0.6 + wave, "band@4:10": 0.4 - wave})
+        others = {"high@10": 0.6, "low@10": 0.4, "band@0:4": 0.4}
+        study.add_trial("self gelu", seed, {**base, **others})
+        noise = {"high@4": 0.48 + wave, "band@4:10": 0.49 + wave, "high@10": 0.51 - wave}
+        study.add_trial("self relu", seed, {**base, **noise})
 
     facts = compare_arms(study.facts)
     marked = {

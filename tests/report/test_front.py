@@ -11,7 +11,9 @@ import pytest
 
 from gmsearch import pareto
 from gmsearch.records import State
+from gmsearch.report.comparison import compare_arms
 from gmsearch.report.dominance import FrontFacts, find_front
+from gmsearch.report.sections.ablation import ablation_notes, ablation_tables
 from gmsearch.report.sections.front import SHOWN_ARMS, front_csv, front_notes, front_tables
 
 MakeStudy = Callable[..., Any]
@@ -151,7 +153,7 @@ def test_equal_arms_share_the_front(make_study: MakeStudy) -> None:
 
 
 def test_probability_follows_the_spread(make_study: MakeStudy) -> None:
-    """A sure winner has 1, a sure loser 0, twins in between; a single seed has none."""
+    """A sure winner has 1, a sure loser 0, twins in between; a single seed has no place."""
     study = make_study((OBJECTIVES, "{top1: maximize}"))
     for seed in range(6):
         wave = (-1) ** seed * 0.01
@@ -160,12 +162,86 @@ def test_probability_follows_the_spread(make_study: MakeStudy) -> None:
         study.add_trial("none gelu", seed, {"top1": 0.5 + wave})
     study.add_trial("self gelu", 0, {"top1": 0.4})
 
-    chances = {p.arm.short: p.probability for p in find_front(study.facts).points}
+    facts = find_front(study.facts)
+    chances = {p.arm.short: p.probability for p in facts.points}
 
     assert 0.2 < chances["none · relu6"] < 0.8
     assert chances["none · relu6"] + chances["none · relu"] == pytest.approx(1, abs=0.02)
     assert chances["none · gelu"] == 0
-    assert chances["self · gelu"] is None
+    assert [(arm.short, reason) for arm, reason in facts.left_out] == [
+        ("self · gelu", "only 1 of 6 seeds")
+    ]
+
+
+def test_few_seeds_have_no_probability(make_study: MakeStudy) -> None:
+    """Resampling fewer than five seeds says nothing about others, so nothing is printed."""
+    study = make_study((OBJECTIVES, "{top1: maximize}"))
+    for seed in range(4):
+        study.add_trial("none relu6", seed, {"top1": 0.6})
+        study.add_trial("none relu", seed, {"top1": 0.5})
+
+    assert [point.probability for point in find_front(study.facts).points] == [None, None]
+
+
+def test_arms_are_judged_by_the_seeds_they_share(make_study: MakeStudy) -> None:
+    """Two equal arms stay equal when one lacks the seeds on which both do well."""
+    study = make_study((OBJECTIVES, "{top1: maximize}"))
+    scores = (0.52, 0.6, 0.77, 0.75, 0.7, 0.5)
+    for seed, score in enumerate(scores):
+        study.add_trial("none relu", seed, {"top1": score})
+        study.add_trial("self gelu", seed, {"top1": score - 0.01})
+        if seed not in (2, 3):
+            study.add_trial("none relu6", seed, {"top1": score})
+
+    facts = find_front(study.facts)
+
+    assert facts.compared.basis == "shared"
+    assert {point.n for point in facts.points} == {4}
+    assert {point.arm.short for point in facts.members} == {"none · relu6", "none · relu"}
+    assert any("compares them over the 4 that all of them have" in n for n in front_notes(facts))
+
+
+def test_nothing_is_best_where_seeds_differ(make_study: MakeStudy) -> None:
+    """With too few common seeds means are adjusted, nothing is bold or a knee, and it is said."""
+    study = make_study((OBJECTIVES, "{top1: maximize, high@10: maximize}"))
+    for seed in range(8):
+        score = 0.5 + 0.03 * (seed % 4)
+        study.add_trial("none relu", seed, {"top1": score, "high@10": 0.4})
+        if seed < 4:
+            study.add_trial("self relu", seed, {"top1": score + 0.02, "high@10": 0.3})
+        else:
+            study.add_trial("none relu6", seed, {"top1": score + 0.01, "high@10": 0.35})
+
+    facts = find_front(study.facts)
+    means = {point.arm.short: point.judged[0].mean for point in facts.points}
+
+    assert facts.compared.basis == "adjusted"
+    assert means["self · relu"] - means["none · relu6"] == pytest.approx(0.01)
+    assert not any(point.knee or point.probability is not None for point in facts.points)
+    assert not any(
+        cell.rank for table in front_tables(facts) for row in table.rows for cell in row
+    )
+    assert any("adjusted for the seeds" in note for note in front_notes(facts))
+    ablation = compare_arms(study.facts)
+    cells = [c for table in ablation_tables(ablation) for row in table.rows for c in row]
+    assert not any(cell.rank for cell in cells if "±" in cell.text)
+    assert any("not to be compared" in note for note in ablation_notes(ablation))
+
+
+def test_an_objective_equal_on_average_is_not_called_unaffected(make_study: MakeStudy) -> None:
+    """Equal means of different seeds are a coincidence, and said to be one."""
+    study = make_study((OBJECTIVES, "{top1: maximize, flops: minimize}"))
+    for seed, (one, other) in enumerate(((0.141, 0.145), (0.102, 0.098))):
+        study.add_trial("none relu6", seed, {"top1": one, "flops": 100})
+        study.add_trial("none relu", seed, {"top1": other, "flops": 100})
+
+    notes = front_notes(find_front(study.facts))
+
+    assert (
+        "top1 is 12.2 % on average for every arm, though not seed by seed; it has no influence on "
+        "the front."
+    ) in notes
+    assert any(note.startswith("flops is the same for every arm: nothing") for note in notes)
 
 
 def test_timing_spread_counts_too(make_study: MakeStudy) -> None:

@@ -145,7 +145,8 @@ def test_a_band_on_the_front_stands_beside_its_controls(make_study: MakeStudy) -
 def test_operators_nobody_counts_are_named(make_study: MakeStudy) -> None:
     """Each with the arms whose cost leaves it out; an arm asked for twice counts once."""
     study = make_study()
-    ask = {"record": "ask", "params": {}, "attributes": {}}
+    params = {"gate.product": "none", "gate.activation": "relu"}
+    ask = {"record": "ask", "params": params, "attributes": {}}
     study.add({**ask, "number": 0, "arm": "a", "uncounted": ["mean", "softmax"]})
     study.add({**ask, "number": 1, "arm": "a", "uncounted": ["mean", "softmax"]})
     study.add({**ask, "number": 2, "arm": "b", "uncounted": ["mean"]})

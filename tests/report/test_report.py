@@ -42,10 +42,10 @@ def test_without_a_flag_everything_is_written(
 def test_a_flag_gives_its_part_alone(
     make_study: MakeStudy, fill: Callable[..., Any], flag: str, expected: set[str]
 ) -> None:
-    """Each flag writes its own files and no others."""
+    """Each flag writes its own files and the trials, and no others."""
     _, files = fill(make_study(), 2, histories=True).report(flag)
 
-    assert set(files) == expected
+    assert set(files) == expected | TRIALS
 
 
 @pytest.mark.parametrize("width", [80, 100])
@@ -80,15 +80,6 @@ print(json.dumps([name for name in ("torch", "timm", "ray") if name in sys.modul
         assert path.read_bytes() == (tmp_path / "again" / name).read_bytes(), name
 
 
-def test_a_study_without_trials_is_told_in_a_sentence(make_study: MakeStudy) -> None:
-    """Nothing run yet: one plain sentence, and text files that say the same."""
-    printed, files = make_study().report()
-
-    assert printed.count("The study has no trials yet, so there is nothing to report.") == 1
-    assert set(files) == TEXTS | TRIALS
-    assert "no trials yet" in files["ablation.tex"].read_text(encoding="utf-8")
-
-
 def test_a_study_where_all_failed_names_the_reasons(make_study: MakeStudy) -> None:
     """All failed or infeasible: counts and reasons, no table of numbers, no figure."""
     study = make_study()
@@ -101,8 +92,8 @@ def test_a_study_where_all_failed_names_the_reasons(make_study: MakeStudy) -> No
     assert "3 trials" in printed
     assert "diverged: loss is nan, step 0" in printed
     assert "flops out of bounds before training" in printed
-    assert "No trial has completed, so there is nothing to compare." in printed
-    assert set(files) == TEXTS | TRIALS
+    assert "No trial has completed, so there is nothing to compare; `gmsearch show" in printed
+    assert set(files) == TRIALS
 
 
 def test_a_single_trial_is_a_report(make_study: MakeStudy) -> None:
@@ -127,7 +118,7 @@ def test_one_objective_and_one_arm(make_study: MakeStudy) -> None:
 
     printed, files = study.report("pareto")
 
-    assert set(files) == PARETO
+    assert set(files) == PARETO | TRIALS
     assert "nothing was compared" in printed
 
 
@@ -141,13 +132,14 @@ def test_an_ablation_of_a_search_is_made_when_asked_for(
     _, asked = study.report("ablation")
 
     assert set(files) == PARETO | TRIALS
-    assert set(asked) == ABLATION
+    assert set(asked) == ABLATION | TRIALS
     assert "holdout" in printed
 
 
 def test_a_folder_that_cannot_be_written_is_bad_input(make_study: MakeStudy) -> None:
     """A file where the folder should be is one line with a remedy."""
     study = make_study()
+    study.add_trial("none relu", 0, {"top1": 0.5})
     (study.folder / "out").write_text("in the way", encoding="utf-8")
 
     with pytest.raises(StudyError, match="cannot be written"):
@@ -178,8 +170,40 @@ def test_an_unknown_flag_is_refused(make_study: MakeStudy) -> None:
         make_study().report("front")
 
 
+def test_without_a_completed_trial_no_empty_file_is_written(make_study: MakeStudy) -> None:
+    """Without a trial nothing is written; of trials that failed, their table with the reasons."""
+    study = make_study()
+    printed, files = study.report()
+    assert files == {}
+    assert printed.count("The study has no trials yet, so there is nothing to report.") == 1
+    assert not (study.folder / "out").exists()
+
+    study.add_trial("none relu", 0, failure="diverged", error="loss is nan at epoch 1, step 3")
+    printed, files = study.report("ablation")
+    assert set(files) == TRIALS
+    assert "`gmsearch show gates` says why" in " ".join(printed.split())
+    assert "loss is nan at epoch 1, step 3" in files["trials.csv"].read_text(encoding="utf-8")
+
+
+def test_an_only_arm_is_called_as_its_study(make_study: MakeStudy) -> None:
+    """A space without parameters has one arm, and no output leaves its name blank."""
+    study = make_study(
+        ("product: {choice: [none, self]}", "product: none"),
+        ("activation: {choice: [identity, relu, relu6, gelu]}", "activation: relu6"),
+        ("baseline: {gate.product: none, gate.activation: relu6}\n", ""),
+        ("forbid:\n  - {gate.product: none, gate.activation: identity}\n", ""),
+    )
+    for seed in range(2):
+        study.add_trial({}, seed, {"top1": 0.5, "high@10": 0.4, "flops": 9})
+    study.add_timing({}, 1.0)
+    _, files = study.report()
+    assert ",gates," in files["pareto.csv"].read_text(encoding="utf-8")
+    assert "| gates | 50.0 ± 0.0 |" in files["ablation.md"].read_text(encoding="utf-8")
+    assert "| gates | 50.0 ± 0.0 |" in files["pareto.md"].read_text(encoding="utf-8")
+
+
 def test_sections_have_names_of_their_own() -> None:
     """No section writes the files of another, and what is printed has a heading."""
     names = [section.name for section in SECTIONS]
     assert len(set(names)) == len(names)
-    assert all(section.title for section in SECTIONS if section.flags or section.always)
+    assert all(section.title for section in SECTIONS if section.page or section.always)

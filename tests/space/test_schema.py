@@ -152,6 +152,59 @@ def test_every_key_says_what_it_is() -> None:
     assert gate["product"]["description"].startswith("Second factor phi. none: 1,")
 
 
+def test_every_key_is_described() -> None:
+    """Wherever an editor stands, the key has a description, and a domain a title of its own."""
+    schema = json_schema()
+    plain_keys, titles = set(), set()
+
+    def walk(part: Any) -> None:
+        if isinstance(part, dict):
+            titles.add(part.get("title"))
+            # A condition repeats keys that are described where it applies.
+            properties = part.get("properties", {}) if part.get("type") == "object" else {}
+            for key, site in properties.items() if "additionalProperties" in part else ():
+                if "description" not in site:
+                    site = schema["$defs"][site["$ref"].rpartition("/")[2]]  # noqa: PLW2901
+                if "description" not in site:
+                    plain_keys.add(key)
+            for value in part.values():
+                walk(value)
+        elif isinstance(part, list):
+            for value in part:
+                walk(value)
+
+    walk(schema)
+    assert not plain_keys
+    assert {"choice of values", "range of integers", "gmnet network", "recipe"} <= titles
+    assert not any(isinstance(title, str) and title.istitle() for title in titles)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "typo"),
+    [
+        ("epochs: 8", "epochs: {int: [1, 4], stpe: 1}", "stpe"),
+        ("epochs: 8", "epochs: {choise: [1, 4]}", "choise"),
+        ("kernel_size", "kernel_sise", "kernel_sise"),
+        ("model:\n", "model:\n  family: resnet18\n", "kernel_size"),
+    ],
+)
+def test_a_typo_is_named_and_little_else(
+    old: str,
+    new: str,
+    typo: str,
+    mistakes_in: Callable[..., list[str]],
+    validator: jsonschema.Draft202012Validator,
+) -> None:
+    """An editor shows the misspelt key, not that each of several other shapes does not fit."""
+    assert mistakes_in((old, new))
+
+    errors = list(validator.iter_errors(plain(Path("space.yaml"))))
+
+    assert any(repr(typo) in error.message for error in errors)
+    assert len(errors) <= 3
+    assert not any(error.context for error in errors)
+
+
 def test_every_row_of_a_table_is_described() -> None:
     """Where a key names a row, its description has the text of each row, plugins included."""
     schema = json_schema()

@@ -14,7 +14,6 @@ from rich.live import Live
 from rich.text import Text
 
 from gmsearch.cli.console import Console
-from gmsearch.cli.live.best import Best, best_so_far
 from gmsearch.cli.live.state import Work
 from gmsearch.cli.live.view import ProgressLines, timed_line
 from gmsearch.cli.live.words import clipped, clock, label_of, outcome, short, with_label, work_of
@@ -24,6 +23,7 @@ from gmsearch.experiment import Plan, TimingPlan, TrainingPlan
 from gmsearch.metrics import HOLDOUT
 from gmsearch.records import WorkRecord
 from gmsearch.space import Space
+from gmsearch.status.best import Best, best_arm
 
 _PAUSE = 0.25
 _PAUSE_OF_TIMING = 2.0
@@ -90,14 +90,14 @@ class ProgressTable(ProgressLines):
         """Draw a bar for the plan."""
         self._doing = None
         if self._best is None and self.state.records is not None:
-            self._best = best_so_far(self.state.space, self.state.records)
+            self._best = best_arm(self.state.space, self.state.records)
         super().started(plan)
 
     def finished(self, plan: Plan, record: WorkRecord) -> None:
         """Remove the bar."""
         self._doing = None
         if self.state.records is not None and isinstance(plan, TrainingPlan):
-            self._best = best_so_far(self.state.space, self.state.records)
+            self._best = best_arm(self.state.space, self.state.records)
         super().finished(plan, record)
 
     def show_end(self, _line: str, plan: Plan, record: WorkRecord) -> None:

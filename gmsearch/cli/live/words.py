@@ -78,12 +78,7 @@ def _metrics(space: Space, record: TrialRecord) -> list[str]:
     """Return the metrics of a trial that decide."""
     if record.kind == TuningPlan.kind and space.tune is not None:
         return [f"{HOLDOUT}{space.tune.metric}"]
-    return [judged(space, goal.metric) for goal in space.objectives]
-
-
-def judged(space: Space, metric: str) -> str:
-    """Return the metric that an objective is judged by: after a search, of the holdout."""
-    return f"{HOLDOUT}{metric}" if space.search.selects and is_trained(metric) else metric
+    return [space.search.judged_by(goal.metric) for goal in space.objectives]
 
 
 def values(known: Mapping[str, float], names: Sequence[str]) -> str:

@@ -122,6 +122,20 @@ def add_legend(figure: Figure, handles: Sequence[Line2D], heading: str) -> None:
     )
 
 
+def mark_preliminary(figure: Figure) -> None:
+    """Write across a figure that its study is not finished."""
+    figure.text(
+        *(0.5, 0.5, "preliminary"),
+        ha="center",
+        va="center",
+        rotation=25,
+        fontsize=5 * figure.get_figwidth(),
+        color="#d62728",
+        alpha=0.18,
+        zorder=10,
+    )
+
+
 def figure_bytes(figure: Figure, form: Literal["png", "svg"]) -> bytes:
     """Return the figure as a file that holds neither a date nor a software version."""
     file = io.BytesIO()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gmsearch.display import MINUS, MISSING
+from gmsearch.display import BETTER, DISTURBED, MINUS, MISSING, WORSE
 from gmsearch.printable import visible
 from gmsearch.report.tables import TextTable
 
@@ -33,6 +33,9 @@ _ESCAPES = {
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
     "‡": r"$\ddagger$",
+    DISTURBED: r"$\dagger$",
+    BETTER: r"$^{\bigtriangleup}$",
+    WORSE: r"$^{\bigtriangledown}$",
     MISSING: "--",
 }
 _FOOTNOTESIZE = 78

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from gmsearch import stats
-from gmsearch.display import MINUS, MISSING
+from gmsearch.display import BETTER, DISTURBED, MINUS, MISSING, WORSE
 from gmsearch.metrics import lookup
 from gmsearch.report.comparison import (
     TOO_SMALL,
@@ -25,18 +25,20 @@ from gmsearch.report.tables import (
     Cell,
     CsvValue,
     TextTable,
+    arm_columns,
     arm_values,
     csv_text,
     ranked,
     ranks,
-    tuned_columns,
 )
 from gmsearch.report.tuning import tuning_tables
 
 _SIGN = "‡"
+_MARKS = {"better": f" {BETTER}", "worse": f" {WORSE}"}
 _METRICS_ABREAST = 4
 _CSV_COLUMNS = (
     *("metric", "direction", "arm", "label", "baseline", "n", "mean", "sd", "low", "high"),
+    "ratio",
     *("pairs", "difference", "difference_low", "difference_high", "p", "p_holm", "effect"),
     *("verdict", "sign_changes", "majority", "chance"),
 )
@@ -60,17 +62,16 @@ def overview_tables(facts: AblationFacts) -> list[TextTable]:
     """Return all arms by all trained metrics, four metrics a table: means, sd and verdicts."""
     if not facts.study.measured:
         return []
-    marks = {"better": "+ ", "worse": f"{MINUS} "}
     tables = []
     for start in range(0, len(facts.metrics), _METRICS_ABREAST):
         abreast = facts.metrics[start : start + _METRICS_ABREAST]
-        columns = [ranked([arm.summary for arm in one.arms], one.metric) for one in abreast]
+        columns = [_means(one) for one in abreast]
         rows = tuple(
             (
                 Cell(arm.short),
                 *(
                     dataclasses.replace(
-                        column[i], text=marks.get(one.arms[i].verdict, "") + column[i].text
+                        column[i], text=column[i].text + _MARKS.get(one.arms[i].verdict, "")
                     )
                     for column, one in zip(columns, abreast, strict=True)
                 ),
@@ -80,10 +81,16 @@ def overview_tables(facts: AblationFacts) -> list[TextTable]:
         heading = (facts.study.heading, *(one.metric.title for one in abreast))
         title = (
             f"{facts.study.name}: mean ± sd over the seeds; "
-            f"+ better, {MINUS} worse than the baseline"
+            f"{BETTER} better, {WORSE} worse than the baseline"
         )
         tables.append(TextTable(title=title, heading=heading, rows=rows))
     return tables
+
+
+def _means(comparison: MetricComparison) -> list[Cell]:
+    """Return `mean ± sd` of every arm; none is marked where arms have different seeds."""
+    cells = ranked([arm.summary for arm in comparison.arms], comparison.metric)
+    return cells if comparison.fair else [Cell(cell.text) for cell in cells]
 
 
 def _comparison_table(study: StudyFacts, comparison: MetricComparison) -> TextTable:
@@ -99,7 +106,7 @@ def _comparison_table(study: StudyFacts, comparison: MetricComparison) -> TextTa
     if majorities:
         heading.append("maj.")
     rows = []
-    for arm, mean in zip(arms, ranked([arm.summary for arm in arms], metric), strict=True):
+    for arm, mean in zip(arms, _means(comparison), strict=True):
         cells = [Cell(arm.arm.short), mean, Cell(str(arm.summary.n if arm.summary else 0))]
         if compared:
             cells += [Cell(text) for text in _comparison_texts(metric, arm)]
@@ -143,6 +150,9 @@ def _cost_table(study: StudyFacts, group: Sequence[MetricCosts]) -> TextTable:
         if compared:
             heading.append("difference" if _is_static(costs.metric) else DIFFERENCE)
             columns.append([Cell(_difference(cost, costs.metric)) for cost in costs.arms])
+        if any(cost.ratio is not None for cost in costs.arms):
+            heading.append("× reference")
+            columns.append([Cell(_ratio(cost)) for cost in costs.arms])
     rows = tuple(
         (Cell(arm.short), *(column[i] for column in columns)) for i, arm in enumerate(study.arms)
     )
@@ -160,10 +170,15 @@ def _cost_column(costs: MetricCosts) -> list[Cell]:
     texts = (
         MISSING
         if cost.value is None
-        else f"{metric.text(cost.value)} {metric.interval(*(cost.interval or (None, None)))}"
+        else f"{metric.text(cost.value)}{DISTURBED if cost.disturbed else ''} "
+        f"{metric.interval(*(cost.interval or (None, None)))}"
         for cost in costs.arms
     )
     return [Cell(text.rstrip(), rank) for text, rank in zip(texts, places, strict=True)]
+
+
+def _ratio(cost: ArmCost) -> str:
+    return MISSING if cost.ratio is None else f"{cost.ratio:.3f}"
 
 
 def _difference(cost: ArmCost, metric: ShownMetric) -> str:
@@ -207,6 +222,12 @@ def _comparison_notes(facts: AblationFacts, baseline: ArmFacts) -> list[str]:
             f"differences. Verdict: better or worse if p ≤ {stats.ALPHA}, otherwise undecided."
         ),
     ]
+    if any(not comparison.fair for comparison in facts.metrics):
+        notes.append(
+            "n differs between arms: each mean ± sd is over the arm's own seeds, so the means are "
+            "not to be compared and none is marked as the best. The differences may be: they are "
+            "paired."
+        )
     needed = {
         (comparison.comparisons, comparison.needed)
         for comparison in facts.metrics
@@ -220,8 +241,8 @@ def _comparison_notes(facts: AblationFacts, baseline: ArmFacts) -> list[str]:
     ]
     if facts.sign_changes:
         notes.append(
-            f"{_SIGN} The sign of this effect depends on the radius or protocol chosen (see the "
-            "table below)."
+            f"{_SIGN} The sign of this effect depends on the radius or protocol chosen: 95 % "
+            "intervals of both signs exclude 0 (see the table below)."
         )
     if any(arm.majority is not None for comparison in facts.metrics for arm in comparison.arms):
         notes.append(
@@ -251,7 +272,7 @@ def ablation_csv(facts: AblationFacts) -> str:
         for arm in comparison.arms
     ]
     rows += [_cost_row(costs.metric, cost) for costs in facts.costs for cost in costs.arms]
-    return csv_text([*_CSV_COLUMNS, *tuned_columns(facts.study.arms)], rows)
+    return csv_text([*_CSV_COLUMNS, *arm_columns(facts.study.arms)], rows)
 
 
 def _comparison_row(
@@ -279,6 +300,7 @@ def _comparison_row(
 def _cost_row(metric: ShownMetric, cost: ArmCost) -> dict[str, CsvValue]:
     row = _identity_columns(cost.arm, metric)
     row |= {"mean": cost.value, "difference": cost.difference}
+    row["ratio"] = cost.ratio
     if cost.interval is not None:
         row["low"], row["high"] = cost.interval
     if cost.difference_interval is not None:

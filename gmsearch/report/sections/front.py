@@ -5,25 +5,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from gmsearch.display import MISSING
+from gmsearch.display import DISTURBED, MISSING
 from gmsearch.metrics import HOLDOUT, majority
-from gmsearch.report.dominance import DRAWS, Axis, FrontFacts, Point
+from gmsearch.report.dominance import DRAWS, FEWEST_SEEDS, Axis, FrontFacts, Point
 from gmsearch.report.figures.front import front_figure
 from gmsearch.report.section import Section, nothing_to_report
+from gmsearch.report.shown import ShownMetric
 from gmsearch.report.tables import (
     Cell,
     CsvValue,
     TextTable,
+    arm_columns,
     arm_values,
     csv_text,
     ranked,
-    tuned_columns,
 )
 
 SHOWN_ARMS = 24
 """With more arms, the dominated arms are not shown; the CSV file lists all of them."""
 
 _KNEE = "knee"
+_TIMED_COLUMNS = ("low", "high", "ratio", "disturbed")
 
 
 def front_tables(facts: FrontFacts) -> list[TextTable]:
@@ -35,10 +37,11 @@ def front_tables(facts: FrontFacts) -> list[TextTable]:
     columns: list[list[Cell]] = []
     for i, axis in enumerate(facts.axes):
         heading.append(axis.metric.title)
-        columns.append(_judged_column(points, i, axis))
+        columns.append(_judged_column(facts, points, i))
         if axis.shown != axis.metric:
             heading.append(axis.shown.title)
-            columns.append(ranked([point.shown[i] for point in points], axis.shown))
+            shown = ranked([point.shown[i] for point in points], axis.shown)
+            columns.append(_unless_unfair(facts, shown, axis.shown))
     heading += ["n", "P(front)", "front"]
     columns.append([Cell(str(point.n)) for point in points])
     columns.append([Cell(_probability(point)) for point in points])
@@ -54,14 +57,23 @@ def front_tables(facts: FrontFacts) -> list[TextTable]:
     return [TextTable(title=title, heading=tuple(heading), rows=rows, words=("front",))]
 
 
-def _judged_column(points: Sequence[Point], i: int, axis: Axis) -> list[Cell]:
+def _judged_column(facts: FrontFacts, points: Sequence[Point], i: int) -> list[Cell]:
+    axis = facts.axes[i]
     cells = ranked([point.judged[i] for point in points], axis.metric)
+    cells = _unless_unfair(facts, cells, axis.metric)
     column = []
     for point, cell in zip(points, cells, strict=True):
         timing = point.arm.timings.get(axis.metric.name)
         interval = axis.metric.interval(timing.low, timing.high) if timing else ""
-        column.append(Cell(f"{cell.text} {interval}".rstrip(), cell.rank))
+        mark = DISTURBED if timing and timing.disturbed else ""
+        column.append(Cell(f"{cell.text}{mark} {interval}".rstrip(), cell.rank))
     return column
+
+
+def _unless_unfair(facts: FrontFacts, cells: Sequence[Cell], metric: ShownMetric) -> list[Cell]:
+    """Return the cells, none marked as the best where arms are judged by different seeds."""
+    marked = facts.compared.fair or not metric.trained
+    return [cell if marked else Cell(cell.text) for cell in cells]
 
 
 def _probability(point: Point) -> str:
@@ -80,10 +92,11 @@ def front_notes(facts: FrontFacts) -> list[str]:
         return [nothing_to_report(facts.study)]
     return [
         *_size_notes(facts),
+        *_seed_notes(facts),
         *(
-            f"{name} is the same for every arm: nothing that this study varies affects it, so it "
-            "has no influence on the front."
-            for name in facts.constant
+            _constant_note(facts, axis)
+            for axis in facts.axes
+            if axis.metric.name in facts.constant
         ),
         *_reading_notes(facts),
         *_hypervolume_notes(facts),
@@ -109,6 +122,45 @@ def _size_notes(facts: FrontFacts) -> list[str]:
     return notes
 
 
+def _seed_notes(facts: FrontFacts) -> list[str]:
+    compared = facts.compared
+    few, many = compared.had
+    if compared.basis == "equal":
+        return []
+    if compared.basis == "shared":
+        common = next(iter(compared.seeds.values()))
+        named = ", ".join(map(str, common))
+        return [
+            (
+                f"The arms have {few} to {many} seeds; the front compares them over the "
+                f"{len(common)} that all of them have (seeds {named})."
+            )
+        ]
+    return [
+        (
+            f"The arms have {few} to {many} seeds and share too few: means are adjusted for "
+            "the seeds (least squares, effects of arm and seed); n counts an arm's own. Nothing "
+            f"is marked as the best or the {_KNEE}, and P(front) is not given."
+        )
+    ]
+
+
+def _constant_note(facts: FrontFacts, axis: Axis) -> str:
+    """Return why an objective with one value for all arms decides nothing."""
+    metric = axis.metric
+    value = metric.with_unit(facts.points[0].judged[facts.axes.index(axis)].mean)
+    by_seed = [point.arm.by_seed(metric.name) for point in facts.points]
+    if metric.trained and any(values != by_seed[0] for values in by_seed):
+        return (
+            f"{metric.name} is {value} on average for every arm, though not seed by seed; it has "
+            "no influence on the front."
+        )
+    return (
+        f"{metric.name} is the same for every arm: nothing that this study varies affects it, so "
+        "it has no influence on the front."
+    )
+
+
 def _reading_notes(facts: FrontFacts) -> list[str]:
     if not facts.points:
         return []
@@ -116,8 +168,8 @@ def _reading_notes(facts: FrontFacts) -> list[str]:
         (
             "Objectives are averaged over the seeds before dominance is decided. P(front): share "
             f"of {DRAWS} bootstrap resamples of seeds (the same for every arm) and timings in "
-            f"which the arm is on the front; {MISSING} with a single seed. Error bars in the "
-            "figure: sd over the seeds, or the 95 % interval of a latency."
+            f"which the arm is on the front; {MISSING} with fewer than {FEWEST_SEEDS} seeds. "
+            "Error bars in the figure: sd over the seeds, or the 95 % interval of a latency."
         )
     ]
     if any(point.knee for point in facts.points):
@@ -174,12 +226,12 @@ def front_csv(facts: FrontFacts) -> str:
         dict.fromkeys(metric.name for axis in facts.axes for metric in (axis.metric, axis.shown))
     )
     columns = ["arm", "label", "baseline", "n", "on_front", "knee", "probability", "left_out"]
-    columns += tuned_columns(facts.study.arms)
+    columns += arm_columns(facts.study.arms)
     for name in metrics:
         columns += [name, f"{name}.sd"]
     timed = {name for point in facts.points for name in point.arm.timings}
     intervals = [name for name in metrics if name in timed]
-    columns += [f"{name}.{end}" for name in intervals for end in ("low", "high")]
+    columns += [f"{name}.{end}" for name in intervals for end in _TIMED_COLUMNS]
     rows = [_csv_row(facts, point, intervals) for point in facts.points]
     rows += [
         {**arm_values(arm), "n": len(arm.trials), "left_out": reason}
@@ -199,7 +251,10 @@ def _csv_row(facts: FrontFacts, point: Point, intervals: Sequence[str]) -> dict[
     for name in intervals:
         if name in point.arm.timings:
             timing = point.arm.timings[name]
-            row |= {f"{name}.low": timing.low, f"{name}.high": timing.high}
+            values = (timing.low, timing.high, timing.ratio, int(timing.disturbed))
+            row |= {
+                f"{name}.{end}": value for end, value in zip(_TIMED_COLUMNS, values, strict=True)
+            }
     return row
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gmsearch.display import DISTURBED
 from gmsearch.report.band_notes import band_notes
 from gmsearch.report.facts import StudyFacts
 from gmsearch.report.section import Section
@@ -115,8 +116,9 @@ def _timing_notes(study: StudyFacts) -> list[str]:
     disturbed = sum(any(timed.disturbed for timed in by_metric.values()) for by_metric in values)
     if disturbed:
         notes.append(
-            f"{disturbed} of {len(timings.by_candidate)} timings were disturbed by other load or "
-            "clock drift; treat their latencies with caution."
+            f"{DISTURBED} {disturbed} of {len(timings.by_candidate)} timings were disturbed by "
+            "other load or clock drift; treat their latencies with caution, or time them again: "
+            f"`gmsearch measure {study.name} --latency --disturbed`."
         )
     if timings.otherwise:
         notes.append(

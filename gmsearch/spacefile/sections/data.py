@@ -95,8 +95,13 @@ def _stream_values(cls: type[DataSpec]) -> tuple[bool, ...]:
 
 def data_schema() -> dict[str, Any]:
     """Return the JSON Schema of the section: one alternative per data set."""
-    sets = [section_schema(cls, _spellings(cls)) for cls in DATA_SPECS.values()]
-    return {"anyOf": [{**section, "required": _with_name(section)} for section in sets]}
+    return {"anyOf": [_set_schema(cls) for cls in DATA_SPECS.values()]}
+
+
+def _set_schema(cls: type[DataSpec]) -> dict[str, Any]:
+    section = section_schema(cls, _spellings(cls))
+    section["properties"]["name"]["description"] = (cls.__doc__ or "").partition("\n")[0]
+    return {**section, "required": _with_name(section)}
 
 
 def _with_name(section: dict[str, Any]) -> list[str]:

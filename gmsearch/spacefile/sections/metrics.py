@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, get_args
 from gmsearch.errors import FieldError
 from gmsearch.experiment import TIMED_NAME, Bands, Bound, Constraint, Objective, timed
 from gmsearch.limits import Text
-from gmsearch.metrics import TIMED_METRICS, band_pattern, names, names_on
+from gmsearch.metrics import TIMED_METRICS, band_pattern, lookup, names, names_on
 from gmsearch.spacefile.fields import report_type_errors
 from gmsearch.spacefile.values import read_section, section_schema
 from gmsearch.spacefile.yaml import Node
@@ -124,7 +124,9 @@ def _band_remedy(band: re.Match[str], known: Sequence[str]) -> str:
 
 def objectives_schema() -> dict[str, Any]:
     """Return the JSON Schema of `objectives`."""
-    return {**_by_metric({"enum": list(get_args(Direction))}), "minProperties": 1}
+    example = {"top1": "maximize", "high@10": "maximize", "latency_ms": "minimize"}
+    direction = {"enum": list(get_args(Direction))}
+    return {**_by_metric(direction), "minProperties": 1, "examples": [example]}
 
 
 def constraints_schema() -> dict[str, Any]:
@@ -141,7 +143,7 @@ def _by_metric(part: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of a mapping from metrics to `part`."""
     return {
         "type": "object",
-        "properties": dict.fromkeys(names(), part),
+        "properties": {name: {**part, "description": lookup(name).text} for name in names()},
         "patternProperties": {f"^(?:{band_pattern()}|{TIMED_NAME})$": part},
         "additionalProperties": False,
     }
