@@ -20,6 +20,9 @@ from terminals import run_in_terminal
 
 from gmsearch import plugins
 from gmsearch.printable import visible, visible_lines
+from gmsearch.report.render.latex import latex
+from gmsearch.report.render.markdown import markdown
+from gmsearch.report.tables import Cell, TextTable
 
 EVIL = "evil\x1b[31;7m\x1b]0;owned\x07\x9b2J\rover\x08\u202eabc\u2066\u2028x\nforged: line\tz"
 SHOWN = visible(EVIL)
@@ -99,9 +102,8 @@ COMMANDS = [
     ["show", "tiny", NAME],
     ["show", NAME],
     ["report", "tiny"],
-    ["report", NAME],
     ["report", f"no{NAME}"],
-    ["report", "tiny", "--out", f"out{NAME}"],
+    ["report", NAME, "--pareto", "--out", f"out{NAME}"],
     ["check", f"{NAME}.yaml"],
     ["check", f"no{NAME}.yaml"],
     ["check", "labels.yaml"],
@@ -180,6 +182,16 @@ def test_visible_text_is_one_line_and_says_the_same(text: str) -> None:
     assert visible_lines(text).count("\n") == text.count("\n")
     if not steering(text) and "\n" not in text:
         assert visible(text) == text
+
+
+@pytest.mark.parametrize("render", [markdown, lambda _, *page: latex(*page)])
+def test_pages_show_text_of_others(render: Callable[..., str]) -> None:
+    """In titles, headings, cells and notes; an override reorders no table of a paper."""
+    table = TextTable(title=EVIL, heading=(EVIL, "n"), rows=((Cell(EVIL), Cell(EVIL, 1)),))
+    for tables in ([table], []):
+        page = render(EVIL, tables, [EVIL])
+        assert steering(page) == set()
+        assert "u202e" in page
 
 
 def test_a_console_shows_text_of_others_in_tables(capsys: pytest.CaptureFixture[str]) -> None:

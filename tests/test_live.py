@@ -6,6 +6,7 @@ import functools
 import io
 import os
 import re
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,8 +27,8 @@ from gmsearch.driver import open_study
 from gmsearch.driver.preflight import inspect_run
 from gmsearch.engines import serial
 from gmsearch.experiment import Progress, TimingPlan
-from gmsearch.ledger import Records
-from gmsearch.records import State, TrialRecord
+from gmsearch.ledger import ArmNumbers, Records
+from gmsearch.records import AskRecord, State, TrialRecord
 from gmsearch.space import Space
 from gmsearch.spacefile import load_space
 from gmsearch.status.best import best_arm
@@ -167,7 +168,10 @@ def test_lines_of_a_run_and_its_log(
     stamp = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d\d:\d\d ")
     assert all(stamp.match(line) for line in first.splitlines())
     said = {line.partition(" ")[2] for line in first.splitlines()}
-    assert {re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in done.stderr.splitlines()} == said
+    shown = {re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in done.stderr.splitlines()}
+    assert shown < said
+    (start,) = said - shown
+    assert start.endswith(" runs tiny.yaml on 1 worker, engine serial")
     gmsearch("run", "tiny.yaml", "--engine", "serial")
     assert log.read_text(encoding="utf-8") == first
     edit(tiny_space, ("seeds: [0, 1]", "seeds: [0, 1, 2]"))
@@ -202,6 +206,20 @@ def test_a_log_that_cannot_be_written_is_named_once(
     assert len(said) == 1
     assert "cannot be written: " in said[0]
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_what_takes_long_is_said_once(tiny_space: Path, tmp_path: Path) -> None:
+    """What is done while nothing trains is a line and is logged, unless it takes but a moment."""
+    view = ProgressLines(load_space(tiny_space), console_of(80))
+    with view:
+        view.log.open(tmp_path)
+        view.doing("reading the images")
+        view.doing("starting Ray, 2 workers")
+        time.sleep(1.5)
+        view.doing("comparing costs")
+    (line,) = printed(view.console).splitlines()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d starting Ray, 2 workers", line)
+    assert (tmp_path / run_log.RUN_LOG).read_text().endswith(" starting Ray, 2 workers\n")
 
 
 def test_a_resumed_view_knows_what_earlier_starts_trained(finished: Path) -> None:
@@ -247,6 +265,20 @@ def test_the_number_of_trials_is_known_while_the_baseline_is_timed(tiny_space: P
 @functools.cache
 def _space(path: Path) -> Space:
     return load_space(path)
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 1))))
+def test_arms_are_numbered_in_the_order_of_their_first_proposal(
+    asked: list[tuple[str, int]],
+) -> None:
+    """Parameters that give the same arm have one number, and it stays when more is asked."""
+    records = Records(folder=Path())
+    numbers, seen = ArmNumbers(records), dict[str, int]()
+    for n, (arm, spelling) in enumerate(asked):
+        records.asks.append(AskRecord(number=n, params={arm: spelling}, arm=arm))
+        assert numbers.of({arm: spelling}) == seen.setdefault(arm, len(seen) + 1)
+    assert numbers.of({"d": 0}) is None
+    assert len(numbers) == len(seen)
 
 
 def _trial(arm: str, seed: int, value: float) -> TrialRecord:

@@ -75,6 +75,10 @@ def _program(
     ] = False,
 ) -> None:
     """Search and ablate gated image classifiers: accuracy by frequency band, against cost."""
+    from gmsearch.cli.logged import show_warnings
+
+    del version  # the option's callback has dealt with it
+    show_warnings()
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ def check(space: SpaceFile, *, data_root: DataRoot = None) -> None:
     Prints the numbers of candidates and trials and the range of the candidates' costs.
     Trains nothing.
     """
-    from gmsearch.cli.console import Console, show_warnings
+    from gmsearch.cli.console import Console
     from gmsearch.cli.streams import say
     from gmsearch.cli.studies import announces
     from gmsearch.costs import broken_constraints, static_cost
@@ -40,7 +40,6 @@ def check(space: SpaceFile, *, data_root: DataRoot = None) -> None:
     )
     from gmsearch.spacefile import load_space
 
-    show_warnings()
     loaded = load_space(space, data_root=data_root, announce=announces(space))
     context = inspect_run(loaded, space)
     worker_count(loaded.resources, None)

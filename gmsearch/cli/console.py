@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable
 from typing import IO, Any
@@ -12,7 +11,7 @@ from rich.console import ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from gmsearch.cli.streams import VisibleStream, say
+from gmsearch.cli.streams import VisibleStream
 from gmsearch.printable import visible, visible_lines
 
 
@@ -60,16 +59,3 @@ class Console(rich.console.Console):  # noqa: TID251 - the one that the others p
     def say(self, text: str) -> None:
         """Print one line, however long."""
         self.print(Text(visible(text)), soft_wrap=True, highlight=False)
-
-
-class Messages(logging.Handler):
-    """Prints what is logged, one line each, to what is stderr at the time."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Print the message of a record."""
-        say(f"gmsearch: {record.getMessage()}")
-
-
-def show_warnings() -> None:
-    """Print the warnings that are logged from now on."""
-    logging.basicConfig(handlers=[Messages()], level=logging.WARNING)

@@ -122,12 +122,11 @@ def time_again(study: str, *, disturbed: bool, data_root: Path | None) -> int:
 
 def _read(study: str, data_root: Path | None) -> tuple[Console, Path, Space]:
     """Return the console for messages, the path of a study's space file, and its space."""
-    from gmsearch.cli.console import Console, show_warnings
+    from gmsearch.cli.console import Console
     from gmsearch.cli.studies import announces, study_folder
     from gmsearch.spacefile import load_space
 
     console = Console(stderr=True)
-    show_warnings()
     path = study_folder(study) / "space.yaml"
     space = load_space(path, data_root=data_root, execute=True, announce=announces(study))
     return console, path, space

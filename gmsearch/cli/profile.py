@@ -120,13 +120,12 @@ def profile_networks(request: Request) -> int:
         InputError: a name is neither a preset nor a space file nor a timm model, or the device
             cannot run a requested mode; raised before anything is timed.
     """
-    from gmsearch.cli.console import Console, show_warnings
+    from gmsearch.cli.console import Console
     from gmsearch.cli.profile_text import Profile, print_profile, write_csv, write_json
 
     for path in (request.csv, request.json):
         if path is not None and not path.parent.is_dir():
             raise InputError(f"{path}: there is no folder {path.parent}; create it first")
-    show_warnings()
     console = Console(stderr=True)
     candidates, resolution, classes = _candidates(request, console)
     for name, candidate in candidates.items():

@@ -30,11 +30,10 @@ def report(
 
     Without flags, writes everything available.
     """
-    from gmsearch.cli.console import Console, show_warnings
+    from gmsearch.cli.console import Console
     from gmsearch.cli.studies import last_study, study_folder
     from gmsearch.report import write_report
 
-    show_warnings()
     folder = last_study() if study is None else study_folder(study)
     console = Console()
     target = REPORTS / folder.name if out is None else out

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from gmsearch import __version__
 from gmsearch.cli.flags import DataRoot, SpaceFile
 
 if TYPE_CHECKING:
@@ -48,15 +49,13 @@ def run_space(
     hang_seconds: float,
 ) -> int:
     """Run the study of a space file to its end; return the exit code."""
-    from gmsearch.cli.console import Console, show_warnings
+    from gmsearch.cli.console import Console
     from gmsearch.cli.live import view_of
     from gmsearch.cli.run_summary import summary
     from gmsearch.cli.studies import announces
     from gmsearch.driver.resumed import require_own_folder
     from gmsearch.driver.study import changed_plugins, require_same_plugins
     from gmsearch.spacefile import load_space
-
-    show_warnings()
 
     def announce(study: str, files: Mapping[str, Path]) -> None:
         announces(path)(study, changed_plugins(study, files))
@@ -95,13 +94,17 @@ def _run_to_end(
         require_possible,
         worker_count,
     )
+    from gmsearch.experiment import ImagesOnDisk
 
-    view.doing(f"reading the images of {space.data.name}, which are decoded the first time")
+    decoded = ", decoding them the first time" if isinstance(space.data, ImagesOnDisk) else ""
+    view.doing(f"reading the images of {space.data.name}{decoded}")
     context = inspect_run(space, path)
     view.doing("building networks")
     require_possible(space, context, path)
     pool = 1 if engine == "serial" else worker_count(space.resources, workers)
     view.state.workers = pool
+    many = "worker" if pool == 1 else "workers"
+    view.log.write(f"gmsearch {__version__} runs {path} on {pool} {many}, engine {engine}")
     arms = first_arms(space)
     for remark in data_remarks(space, arms, context):
         view.remark(f"{path}: {remark}")

@@ -148,14 +148,14 @@ class ProgressTable(ProgressLines):
     def _study(self, works: list[Work]) -> Text:
         state = self.state
         spent = clock(time.monotonic() - state.start)
-        line = Text(state.space.study, style="bold")
+        line = Text().append(state.space.study, style="bold")
         if state.planned:
             line.append("  ")
             line.append_text(self._bar(state.done, state.total, _CELLS_OF_STUDY))
             line.append(f"  {state.done}/{state.total}")
         left = f"  {clock(state.left)} left" if state.left else ""
         split = "  on the holdout" if state.space.search.selects and works else ""
-        line.append(f"  {spent} elapsed{left}{split}", style="not bold dim")
+        line.append(f"  {spent} elapsed{left}{split}", style="dim")
         return line
 
     def _row(self, work: Work, width: int) -> Text:
@@ -188,7 +188,7 @@ class ProgressTable(ProgressLines):
     def _bar(self, done: int, total: int, cells: int) -> Text:
         full = cells * done // total if total else 0
         done_sign, open_sign = self._signs
-        bar = Text(done_sign * full, style="green")
+        bar = Text().append(done_sign * full, style="green")
         return bar.append(open_sign * (cells - full), style="dim")
 
     def _best_line(self, best: Best, width: int) -> Text:

@@ -68,7 +68,7 @@ class ProgressLines:
         self.state.set_plan(total, done, timings)
 
     def started(self, plan: Plan) -> None:
-        """Open the log with the first plan; say of a timing that it runs alone."""
+        """Open the log with the first plan; say what is done if nothing is trained."""
         self._quiet()
         self.began = True
         self.state.begin(plan)
@@ -76,6 +76,8 @@ class ProgressLines:
             self.log.open(self.state.records.folder)
         if isinstance(plan, TimingPlan):
             self.doing(self.timing_of(plan))
+        elif not isinstance(plan, TrainingPlan):
+            self.doing(f"measuring {self.number_of(plan)} {name_of(self.state.space, plan)} again")
 
     def progress(self, progress: Progress) -> None:
         """Keep the values; there is no line per epoch."""
