@@ -111,7 +111,8 @@ def require_possible(space: Space, context: RunContext, path: Path) -> None:
         try:
             require_buildable(candidate, context.task)
         except FieldError as error:
-            raise InputError(f"{path}: model.{error}") from None
+            section = "data" if error.path == "resolution" else "model"
+            raise InputError(f"{path}: {section}.{error}") from None
 
 
 def first_arms(space: Space) -> list[Arm]:
