@@ -75,7 +75,7 @@ def built(candidate: Candidate, task: Task) -> Any:
     from gmsearch.plugins import entered_part
     from gmsearch.plugins.modules import require_logits
 
-    model = build(candidate, num_classes=task.classes, seed=0)
+    model = build(candidate, num_classes=task.classes, seed=0, resolution=task.resolution)
     row = FAMILIES[candidate.family]
     if row.source is not None:
         entered = entered_part(("family", candidate.family))

@@ -53,6 +53,14 @@ def cpu_count() -> int:
     return max(1, int(min([affine or 1, *_cpu_quotas()])))
 
 
+def memory_bytes() -> int:
+    """Return the memory of this machine in bytes; as much as there can be where it is unknown."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return sys.maxsize
+
+
 def _cpu_quotas(root: Path = Path("/")) -> Iterator[float]:
     """Yield the CPUs' worth of time granted to this process by cgroups, theirs and all above.
 

@@ -85,10 +85,12 @@ def measured_cost(
     try:
         with torch.no_grad(), elementwise:
             model(image)
-    except (AssertionError, RuntimeError, ValueError) as error:
+    except (AssertionError, RuntimeError, ValueError, IndexError) as error:
         # What a model of timm raises for a size that it was not made for.
         raise FieldError(
-            "resolution", f"{type(model).__name__} does not take {resolution} pixels: {error}"
+            "resolution",
+            f"{type(model).__name__} does not take {resolution} pixels ({_first_line(error)}); "
+            f"set the resolution to {_made_for(model)}, or take another model",
         ) from error
     flops, uncounted = _fvcore(model, image)
     by_kind: Counts = {}
@@ -100,6 +102,16 @@ def measured_cost(
         total = total.plus(count)
     cost = cost_of(PartCost(total, tuple(by_kind.items())))
     return cost, {name: n for name, n in uncounted.items() if not _is_elementwise(name)}
+
+
+def _first_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _made_for(model: nn.Module) -> str:
+    """Return the side of the images that a model is made for, in words."""
+    size = getattr(model, "default_cfg", {}).get("input_size")
+    return str(size[-1]) if size else "one that it takes"
 
 
 Counts = dict[LayerKind, Count]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping
 
 _SHOWN_CHARACTERS = 60
@@ -57,3 +58,13 @@ def listing(names: Iterable[object], last: str = "and") -> str:
     """Return names as English lists them: `a`, `a and b`, `a, b and c`."""
     *most, end = map(str, names)
     return f"{', '.join(most)} {last} {end}" if most else end
+
+
+def gigabytes(n_bytes: int) -> str:
+    """Return a number of bytes such as `23.5 GB`, of any size."""
+    return f"{n_bytes / 1e9:,.3g} GB"
+
+
+def magnitude(count: int) -> str:
+    """Return a count, or about how many it is where nobody would read its digits."""
+    return f"{count:,}" if count < 10**12 else f"about 10^{math.floor(math.log10(count))}"

@@ -210,7 +210,7 @@ def _costs(
     for name, candidate in candidates.items():
         network = networks[name] = ProfiledNetwork(name=name, candidate=candidate)
         try:
-            model = build(candidate, num_classes=classes, seed=0)
+            model = build(candidate, num_classes=classes, seed=0, resolution=resolution)
             network.cost, network.uncounted = _cost(candidate, model, resolution, classes)
         except FieldError as error:
             if error.path == "name":

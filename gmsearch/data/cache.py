@@ -53,6 +53,13 @@ def cache_dir() -> Path:
     return Path(named) if named else platformdirs.user_cache_path("gmsearch")
 
 
+def disk_bytes() -> int:
+    """Return the size of the disk that the decode cache is on, or will be."""
+    folder = cache_dir().absolute()
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    return shutil.disk_usage(existing).total
+
+
 def ensure(identity: str, source: Callable[[], Source], where: str) -> None:
     """Decode a data set into the cache unless the cache has an intact copy.
 

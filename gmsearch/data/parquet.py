@@ -116,8 +116,8 @@ def _numbered(file: Columns, labels: np.ndarray) -> np.ndarray:
             f"{file.path}: label {wrong[0]} is outside 0..{len(file.numbers) - 1}; "
             "correct the labels or the class names"
         )
-    renumbered: np.ndarray = np.array(file.numbers, dtype=np.int64)[labels]
-    return renumbered
+    mapped: np.ndarray = np.array(file.numbers, dtype=np.int64)[labels]
+    return mapped
 
 
 def _read_labels(file: Columns) -> pa.ChunkedArray:

@@ -22,10 +22,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from gmsearch.data.cache import disk_bytes
 from gmsearch.data.source import Source, Split
-from gmsearch.errors import FieldError
+from gmsearch.environment import memory_bytes
+from gmsearch.errors import DataError, FieldError
 from gmsearch.experiment import Spectral
 from gmsearch.plain import digest, plain
+from gmsearch.wording import gigabytes
 
 GENERATOR_VERSION = 1
 """Increased when the same parameters give different pixels; part of the data's identity."""
@@ -40,6 +43,8 @@ STRENGTH_SPREAD = 1.5
 """Ratio of the largest to the smallest strength."""
 
 _CHUNK = 512
+_ALL_CLASSES = 128
+"""Resolution whose frequencies suffice for most numbers of classes; larger ones have more."""
 _WAVES_PER_SHAPE = 3
 _MEAN_COLOUR = (0.35, 0.65)
 _CONTRAST = (0.6, 1.0)
@@ -69,6 +74,7 @@ class Cues:
 
 def identity(spec: Spectral) -> str:
     """Return a digest of everything that determines the pixels."""
+    _require_room(spec)
     _require_bins(spec)
     tree = plain(spec)
     del tree["holdout"]
@@ -77,12 +83,35 @@ def identity(spec: Spectral) -> str:
 
 def _require_bins(spec: Spectral) -> None:
     """Raise FieldError where the images have too few frequencies for their classes."""
+    if spec.classes <= most_classes(min(spec.resolution, _ALL_CLASSES)):
+        return
     most = most_classes(spec.resolution)
     if spec.classes > most:
         raise FieldError(
             "classes",
             f"expected at most {most} classes, which is all that images of {spec.resolution} "
             f"pixels can show, got {spec.classes}; raise resolution or reduce classes",
+        )
+
+
+def _require_room(spec: Spectral) -> None:
+    """Raise DataError for images that no disk of this machine could hold, or no memory make."""
+    pixels = spec.resolution**2
+    images = spec.train_images + spec.evaluation_images
+    disk = disk_bytes()
+    needed = 3 * pixels * images
+    if needed > disk:
+        raise DataError(
+            f"spectral: {images:,} images of {spec.resolution:,} pixels a side take "
+            f"{gigabytes(needed)} in the decode cache, whose disk has {gigabytes(disk)}; lower "
+            "data.train_images, data.evaluation_images or data.resolution"
+        )
+    chunk = 2 * 8 * 3 * pixels * min(_CHUNK, max(spec.train_images, spec.evaluation_images))
+    if chunk > memory_bytes():
+        raise DataError(
+            f"spectral: images of {spec.resolution:,} pixels a side take {gigabytes(chunk)} of "
+            f"memory to generate, and this machine has {gigabytes(memory_bytes())}; lower "
+            "data.resolution"
         )
 
 

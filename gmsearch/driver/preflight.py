@@ -6,11 +6,12 @@ import collections
 import dataclasses
 import itertools
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from gmsearch.costs import Task, broken_constraints, counted, require_buildable
 from gmsearch.data import left_out, load
+from gmsearch.driver.extent import memory_remarks, require_batches_fit, require_listable
 from gmsearch.environment import cpu_count, cpu_name, lacking
 from gmsearch.errors import FieldError, InputError
 from gmsearch.experiment import Arm, timed
@@ -58,6 +59,7 @@ def inspect_run(space: Space, path: Path) -> RunContext:
         InputError: the file at `path` asks for something the data cannot provide, or for a GPU
             where there is none.
     """
+    require_listable(space, path)
     try:
         data = load(space.data)
     except FieldError as error:
@@ -100,6 +102,7 @@ def require_possible(space: Space, context: RunContext, path: Path) -> None:
                 "or choose another baseline"
             )
     arms = [*first_arms(space), *_drawn_arms(space)]
+    require_batches_fit(space, arms, path)
     if any(arm.recipe.compile != "none" for arm in arms):
         missing = lacking("compiled", context.device)
         if missing is not None:
@@ -108,7 +111,8 @@ def require_possible(space: Space, context: RunContext, path: Path) -> None:
         try:
             require_buildable(candidate, context.task)
         except FieldError as error:
-            raise InputError(f"{path}: model.{error}") from None
+            section = "data" if error.path == "resolution" else "model"
+            raise InputError(f"{path}: {section}.{error}") from None
 
 
 def first_arms(space: Space) -> list[Arm]:
@@ -143,11 +147,11 @@ def data_remarks(space: Space, arms: Iterable[Arm], context: RunContext) -> list
     return remarks
 
 
-def network_remarks(arms: Iterable[Arm], context: RunContext) -> list[str]:
+def network_remarks(arms: Sequence[Arm], context: RunContext) -> list[str]:
     """Return remarks on unusual networks among some arms, most frequent first.
 
-    Reports kernels larger than their feature map, and operators that no static metric counts;
-    each remark ends with the number of candidates it applies to.
+    Reports networks larger than the memory, kernels larger than their feature map, and operators
+    that no static metric counts; each remark ends with the number of candidates it applies to.
     """
     counts: collections.Counter[str] = collections.Counter()
     for candidate in dict.fromkeys(arm.candidate for arm in arms):
@@ -156,8 +160,11 @@ def network_remarks(arms: Iterable[Arm], context: RunContext) -> list[str]:
             unknown = counted(candidate, context.task)[1]
             counts.update(f"the static cost leaves out {operator}" for operator in unknown)
     return [
-        f"{remark} ({count} candidate{'s' if count > 1 else ''})"
-        for remark, count in counts.most_common()
+        *memory_remarks(arms, context.task),
+        *(
+            f"{remark} ({count} candidate{'s' if count > 1 else ''})"
+            for remark, count in counts.most_common()
+        ),
     ]
 
 

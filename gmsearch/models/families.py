@@ -37,15 +37,17 @@ class TimmRow:
 class NetworkRow:
     """A family of networks in torch."""
 
-    build: Callable[[Any, int, int, int], nn.Module]
-    """Constructor from a candidate, the number of classes, the input channels and the seed; the
-    global generator of torch is seeded as well."""
+    build: Callable[[Any, int, int, int, int | None], nn.Module]
+    """Constructor from a candidate, the number of classes, the input channels, the seed, and the
+    side of the images where it is known; the global generator of torch is seeded as well."""
     timm: TimmRow | None = None
     """How timm builds its presets; None without presets."""
 
 
 def _built_in(timm: TimmRow) -> NetworkRow:
-    def build(candidate: Any, num_classes: int, in_chans: int, seed: int) -> nn.Module:
+    def build(
+        candidate: Any, num_classes: int, in_chans: int, seed: int, _resolution: int | None
+    ) -> nn.Module:
         return timm.module(candidate, seed=seed, num_classes=num_classes, in_chans=in_chans)
 
     return NetworkRow(build=build, timm=timm)
@@ -75,7 +77,14 @@ NETWORKS = Table(
 """The built-in families in torch; their rows without torch are in `gmsearch.networks.families`."""
 
 
-def build(candidate: Candidate, *, num_classes: int, in_chans: int = 3, seed: int) -> nn.Module:
+def build(
+    candidate: Candidate,
+    *,
+    num_classes: int,
+    in_chans: int = 3,
+    seed: int,
+    resolution: int | None = None,
+) -> nn.Module:
     """Return the network of a candidate, in training mode, on the CPU, without trained weights.
 
     The weights follow from the seed alone; the global generator is left as it was. Those of our
@@ -91,6 +100,9 @@ def build(candidate: Candidate, *, num_classes: int, in_chans: int = 3, seed: in
 
         seed: Seed of the trial.
 
+        resolution: Height and width of the images, which only a model of timm that is made for
+            one size needs to know.
+
     Raises:
         FieldError: for a name timm does not know, a `drop_path_rate` that its model does not
             take, and input channels other than 3 for a plugin's family.
@@ -99,7 +111,8 @@ def build(candidate: Candidate, *, num_classes: int, in_chans: int = 3, seed: in
         torch.default_generator.manual_seed(seed)
         plugin = FAMILIES[candidate.family].build
         if plugin is None:
-            return NETWORKS[candidate.family].build(candidate, num_classes, in_chans, seed)
+            row = NETWORKS[candidate.family]
+            return row.build(candidate, num_classes, in_chans, seed, resolution)
         require(in_chans == 3, "in_chans", f"expected 3 input channels, got {in_chans}")
         model: nn.Module = plugin(candidate, num_classes)
         return model

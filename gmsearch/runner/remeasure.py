@@ -26,7 +26,12 @@ def run_remeasure(plan: RemeasurePlan, _device_name: str) -> Run:
     """
     torch.set_num_threads(plan.threads)
     data = dataset(plan)
-    model = build(plan.arm.candidate, num_classes=len(data.classes), seed=plan.seed)
+    model = build(
+        plan.arm.candidate,
+        num_classes=len(data.classes),
+        seed=plan.seed,
+        resolution=data.resolution,
+    )
     _load(model, ledger.weights(Path(plan.study_dir), plan.key), plan.weights_sha256)
     model.to(plan.device).to(memory_format=torch.channels_last)
     scores = evaluate(plan, data, model, plan.split, only=plan.wanted)

@@ -20,7 +20,12 @@ def run_timing(plan: TimingPlan, device_name: str) -> Run:
     """
     data = dataset(plan)
     plan = plan.on(device_name, classes=len(data.classes), resolution=data.resolution)
-    model = build(plan.arm.candidate, num_classes=len(data.classes), seed=0)
+    model = build(
+        plan.arm.candidate,
+        num_classes=len(data.classes),
+        seed=0,
+        resolution=data.resolution,
+    )
     conditions = [parsed[1] for name in plan.wanted if (parsed := timed(name)) is not None]
     timings = time_models(
         {"": model},

@@ -48,9 +48,12 @@ class _Training:
         self._data = data
         self._folder = Path(plan.study_dir)
         torch.manual_seed(plan.seed)
-        self._model = build(plan.arm.candidate, num_classes=len(data.classes), seed=plan.seed).to(
-            plan.device
-        )
+        self._model = build(
+            plan.arm.candidate,
+            num_classes=len(data.classes),
+            seed=plan.seed,
+            resolution=data.resolution,
+        ).to(plan.device)
         fresh: dict[str, Any] = {
             "training": None,
             "history": {},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 
 from gmsearch.errors import FieldError
@@ -131,12 +132,7 @@ class Float:
         """
         if self.steps is None:
             return None
-        last = self.steps - 1
-        if self.log:
-            inner = [self.low * (self.high / self.low) ** (i / last) for i in range(1, last)]
-        else:
-            inner = [self.low + (self.high - self.low) * i / last for i in range(1, last)]
-        return (self.low, *(float(f"{point:.6g}") for point in inner), self.high)
+        return _points(self.low, self.high, self.steps, log=self.log)
 
     def member(self, value: object) -> float:
         """Return `value` as a float if it is a member; FieldError names range or points."""
@@ -152,6 +148,16 @@ class Float:
         raise FieldError(
             "", f"expected one of {self.steps} points, got {shown(value)}; {near(value, points)}"
         )
+
+
+@functools.lru_cache(maxsize=64)  # a space is sampled thousands of times as it is read
+def _points(low: float, high: float, steps: int, *, log: bool) -> tuple[float, ...]:
+    last = steps - 1
+    if log:
+        inner = [low * (high / low) ** (i / last) for i in range(1, last)]
+    else:
+        inner = [low + (high - low) * i / last for i in range(1, last)]
+    return (low, *(float(f"{point:.6g}") for point in inner), high)
 
 
 Domain = Choice | Int | Float

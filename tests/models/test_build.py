@@ -22,6 +22,32 @@ def test_timm_model_is_built_untrained() -> None:
     assert model(torch.zeros(2, 1, 32, 32)).shape == (2, 5)
 
 
+@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "levit_128s"])
+def test_a_model_of_one_size_is_made_for_the_images(name: str) -> None:
+    """Where timm can; from the seed alone, and in training mode."""
+    spec = TimmSpec(name=name)
+    one, other = (build(spec, num_classes=3, seed=1, resolution=32) for _ in range(2))
+    states = one.state_dict(), other.state_dict()
+
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+    assert all(module.training for module in one.modules())
+    assert one.eval()(torch.zeros(1, 3, 32, 32)).shape == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "resolution"),
+    [("vit_tiny_patch16_224", 224), ("coat_lite_tiny", 64), ("resnet10t", 32)],
+)
+def test_a_model_that_takes_the_images_is_as_it_was(name: str, resolution: int) -> None:
+    """Knowing their size changes no weight of a model that runs on them anyway."""
+    spec = TimmSpec(name=name)
+    plain = build(spec, num_classes=3, seed=1).state_dict()
+    sized = build(spec, num_classes=3, seed=1, resolution=resolution).state_dict()
+
+    assert plain.keys() == sized.keys()
+    assert all(torch.equal(plain[key], sized[key]) for key in plain)
+
+
 def test_timm_model_takes_its_drop_path() -> None:
     """`drop_path_rate` reaches a timm model that has one."""
     model = build(TimmSpec(name="test_convnext", drop_path_rate=0.3), num_classes=2, seed=0)
