@@ -35,7 +35,7 @@ from gmsearch.status.best import best_arm
 
 VALUE = rf"(?:\.\d{{3}}|1\.000|{MISSING}) +"
 ROW = re.compile(
-    r"#\d s\d [▰▱]{4} \d/4 (?:\d:\d\d left|starting |measuring) "
+    r"#\d s\d [▰▱]{4} \d/4 (?:\d:\d\d left|starting |training |measuring) "
     rf"top1 {VALUE}high@10 {VALUE}\S.*"
 )
 

@@ -85,6 +85,7 @@ def _run_to_end(
     hang: float,
 ) -> Driver:
     """Train what is missing; return the driver of the study, which is closed."""
+    from gmsearch.cli.run_summary import load
     from gmsearch.driver import open_study
     from gmsearch.driver.preflight import (
         data_remarks,
@@ -117,6 +118,7 @@ def _run_to_end(
         if not driver.finished:
             for remark in driver.mixing:
                 view.remark(f"{space.study}: {remark}")
+            load()
             _train(driver, view, engine, pool, hang)
     return driver
 

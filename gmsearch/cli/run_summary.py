@@ -35,6 +35,11 @@ class Line:
         return with_label(self.text, self.label, width).rstrip()
 
 
+def load() -> None:
+    """Import what the summary needs, since the package may be replaced while a study runs."""
+    from gmsearch.report import collect, dominance  # noqa: F401
+
+
 def summary(driver: Driver, *, ran: bool) -> tuple[list[Line], int]:
     """Return the lines to print, and the exit code: 1 if something failed.
 

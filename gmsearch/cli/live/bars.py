@@ -183,7 +183,9 @@ class ProgressTable(ProgressLines):
         if work.epoch == work.epochs:
             return "measuring"
         left = work.left(time.monotonic())
-        return "starting" if left is None else f"{clock(left)} left"
+        if left is None:
+            return "training" if work.begun else "starting"
+        return f"{clock(left)} left"
 
     def _bar(self, done: int, total: int, cells: int) -> Text:
         full = cells * done // total if total else 0

@@ -44,11 +44,13 @@ class Work:
         return (self.last - self.first) / more if more else None
 
     def left(self, now: float) -> float | None:
-        """Return the seconds until its last epoch ends; None until one has ended."""
-        if not self.begun:
+        """Return the seconds until its last epoch ends; None until two have ended.
+
+        The first may have waited for its worker to start.
+        """
+        if self.each is None:
             return None
-        each = self.first - self.start if self.each is None else self.each
-        return max(0.0, each * (self.epochs - self.epoch) - (now - self.last))
+        return max(0.0, self.each * (self.epochs - self.epoch) - (now - self.last))
 
 
 class RunState:
@@ -126,7 +128,7 @@ class RunState:
             return None
         mean = sum(whole) / len(whole)
         running = sum(left for _, left in begun)
-        running += sum(max(0.0, mean - (now - w.start)) for w in works if not w.begun)
+        running += sum(max(0.0, mean - (now - w.start)) for w in works if w.each is None)
         waiting = mean * max(0, self.total - self.done - len(works))
         return (running + waiting) / self.workers
 
