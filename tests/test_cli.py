@@ -184,7 +184,7 @@ def test_run_report_list_and_show_tell_one_story(gmsearch: Run, finished: Path) 
     one = gmsearch("show", "tiny", key[:10])
     assert one.returncode == 0
     assert key in one.stdout
-    assert "environment" in one.stdout
+    assert "versions" in one.stdout
     report = gmsearch("report", "--pareto", "--ablation")
     assert report.returncode == 0, report.stderr
     assert "study tiny" in report.stdout
@@ -209,7 +209,7 @@ def test_a_failed_trial_is_exit_code_1(gmsearch: Run, tiny_space: Path) -> None:
     assert done.returncode == 1
     assert "FAILED (diverged) loss is" in done.stderr
     assert "4 FAILED" in done.stderr
-    assert gmsearch("report").returncode == 0
+    assert gmsearch("report").returncode == 1
 
 
 BAD = {
