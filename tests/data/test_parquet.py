@@ -83,7 +83,7 @@ def test_classes_without_names_are_numbered(
 ) -> None:
     """Without a header, or with one that names none, classes are 0 to the largest label."""
     write("train.parquet", [0, 2, 1], header=header)
-    write("val.parquet", [1])
+    write("val.parquet", [1], seed=1)
 
     assert load(_spec(tmp_path)).classes == ("0", "1", "2")
 
