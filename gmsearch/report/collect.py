@@ -13,7 +13,7 @@ from gmsearch.experiment import timed
 from gmsearch.ledger import Records, Study
 from gmsearch.plain import canonical_json
 from gmsearch.printable import visible
-from gmsearch.records import AskRecord, ImagesPart, State, TimingRecord, TrialRecord
+from gmsearch.records import AskRecord, ImagesPart, RunRecord, State, TimingRecord, TrialRecord
 from gmsearch.report.facts import (
     ArmFacts,
     ComparableTimings,
@@ -56,6 +56,7 @@ def collect(study: Study) -> StudyFacts:
         plugins=_plugins(study.folder),
         repeated=complete - sum(len(arm.trials) for arm in arms),
         unfinished=_unfinished(study),
+        software=_software(records, allowed),
         mixed=_mixed(records, allowed),
     )
 
@@ -66,10 +67,24 @@ def _unfinished(study: Study) -> str | None:
     return state.text if state.state == "running" or missing else None
 
 
+def _runs_of(records: Records, trials: Iterable[TrialRecord]) -> list[RunRecord]:
+    """Return the starts that trained what is reported."""
+    used = {trial.run for trial in trials if trial.state is State.COMPLETE}
+    return [run for run in records.runs if run.run in used]
+
+
+def _software(records: Records, trials: Iterable[TrialRecord]) -> tuple[str, ...]:
+    runs = _runs_of(records, trials)
+    if not runs:
+        return ()
+    python = runs[-1].extra.get("python")
+    versions = [f"{name} {version}" for name, version in runs[-1].packages.items()]
+    return (f"Python {python}", *versions) if isinstance(python, str) else tuple(versions)
+
+
 def _mixed(records: Records, trials: Iterable[TrialRecord]) -> tuple[str, ...]:
     """Return which versions of packages, and numbers of threads, differ between trials."""
-    used = {trial.run for trial in trials if trial.state is State.COMPLETE}
-    runs = [run for run in records.runs if run.run in used]
+    runs = _runs_of(records, trials)
     versions: dict[str, set[str]] = {}
     for run in runs:
         for name, version in run.packages.items():

@@ -154,6 +154,8 @@ class StudyFacts:
     device."""
     unfinished: str | None
     """How far the study is, such as `11 of 56 trials, interrupted`; None once it is finished."""
+    software: tuple[str, ...]
+    """Versions of what the latest trials were made with, such as `torch 2.13.0`."""
     mixed: tuple[str, ...]
     """In what the trials were not made alike, such as `torch 2.11.0 and 2.13.0`."""
 

@@ -28,6 +28,7 @@ def measured_notes(study: StudyFacts) -> list[str]:
         *_timing_notes(study),
         *_regime_notes(study),
         *_plugin_notes(study),
+        *([f"Software: {', '.join(study.software)}."] if study.software else []),
     ]
 
 
