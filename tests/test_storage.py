@@ -53,8 +53,7 @@ def test_a_full_disk_ends_the_run_and_costs_nothing(small_disk: Path) -> None:
 
     `nox -s faults` has it of both engines, at several sizes.
     """
-    engine = "serial"
-    full = run("--engine", engine)
+    full = run("--engine", "serial")
     assert full.returncode == 1, full.stderr
     last = full.stderr.strip().splitlines()[-1]
     assert "cannot be written: No space left on device" in last
