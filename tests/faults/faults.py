@@ -76,7 +76,7 @@ def _service(name: str) -> Iterator[Ended]:
 
 FAULTS["raylet killed"] = (lambda: _service("raylet"), (1,))
 FAULTS["GCS killed"] = (lambda: _service("gcs_server"), (1,))
-FAULTS["dashboard agent killed"] = (lambda: _service("agent.py"), (0, 1))
+FAULTS["dashboard agent killed"] = (lambda: _service("ray::DashboardAgent"), (0, 1))
 
 
 def _read_only(engine: str) -> Iterator[Ended]:
