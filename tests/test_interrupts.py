@@ -62,6 +62,20 @@ def test_an_interrupt_at_any_moment(
     assert errors.splitlines()[-2:] == [*end, "  gmsearch run tiny.yaml --engine serial"]
 
 
+def test_an_interrupt_while_a_text_is_executed() -> None:
+    """As dataclasses do; Python would end by the signal, whatever the exit code."""
+    code = (
+        "import os, signal\n"
+        "from gmsearch.cli.interrupts import interruptible\n"
+        "with interruptible():\n"
+        "    exec('os.kill(os.getpid(), signal.SIGINT)\\nwhile True: pass')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (130, "Interrupted.\n")
+
+
 def test_an_interrupt_that_python_turns_into_an_error() -> None:
     """While a class is made, some Pythons make it a RuntimeError; the exit code is the same."""
     code = (

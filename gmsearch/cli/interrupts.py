@@ -18,6 +18,14 @@ _RESUMES = ("run", "measure")
 """Commands that save what finished, and go on from it."""
 
 
+class _Interrupt(KeyboardInterrupt):
+    """An interrupt that Python does not remember.
+
+    One of the class KeyboardInterrupt itself that passes a text being executed, as dataclasses
+    do when they are made, lets Python end by the signal, whatever exit code was given since.
+    """
+
+
 @contextlib.contextmanager
 def interruptible() -> Iterator[None]:
     """Raise KeyboardInterrupt on SIGTERM and SIGHUP too; say how to go on, and exit with 130.
@@ -31,7 +39,7 @@ def interruptible() -> Iterator[None]:
     def interrupt(_signal: int, _frame: FrameType | None) -> None:
         nonlocal interrupted
         interrupted = True
-        raise KeyboardInterrupt
+        raise _Interrupt
 
     try:
         try:
