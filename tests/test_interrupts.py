@@ -62,16 +62,18 @@ def test_an_interrupt_at_any_moment(
     assert errors.splitlines()[-2:] == [*end, "  gmsearch run tiny.yaml --engine serial"]
 
 
-def test_an_interrupt_while_a_text_is_executed() -> None:
-    """As dataclasses do; Python would end by the signal, whatever the exit code."""
+def test_an_interrupt_while_a_text_is_executed(tmp_path: Path) -> None:
+    """As dataclasses do; run as a module, Python would end by the signal, whatever the code."""
     code = (
         "import os, signal\n"
         "from gmsearch.cli.interrupts import interruptible\n"
         "with interruptible():\n"
         "    exec('os.kill(os.getpid(), signal.SIGINT)\\nwhile True: pass')\n"
     )
+    (tmp_path / "interrupted.py").write_text(code, encoding="utf-8")
+    command = [sys.executable, "-m", "interrupted"]
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+        command, capture_output=True, text=True, check=False, timeout=60, cwd=tmp_path
     )
     assert (done.returncode, done.stderr) == (130, "Interrupted.\n")
 
