@@ -13,9 +13,11 @@ import pytest
 STARTED = (
     "import sys\n"
     "from gmsearch.cli import main\n"
+    "from gmsearch.cli.interrupts import interruptible\n"
     "sys.argv = ['gmsearch', 'run', 'tiny.yaml', '--engine', 'serial']\n"
-    "print('started', flush=True)\n"
-    "main()\n"
+    "with interruptible():\n"  # before main is, an interrupt is Python's
+    "    print('started', flush=True)\n"
+    "    main()\n"
 )
 _HEARD = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
