@@ -69,6 +69,7 @@ def test_an_interrupt_while_a_text_is_executed(tmp_path: Path) -> None:
     code = (
         "import os, signal\n"
         "from gmsearch.cli.interrupts import interruptible\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # not nohup's
         "with interruptible():\n"
         "    exec('os.kill(os.getpid(), signal.SIGINT)\\nwhile True: pass')\n"
     )

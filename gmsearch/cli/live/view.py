@@ -48,7 +48,9 @@ class ProgressLines:
         """Log what ended the run early, and close the log."""
         self._quiet()
         if kind is not None:
-            self.log.write("interrupted" if kind is KeyboardInterrupt else f"ended: {error}")
+            self.log.write(
+                "interrupted" if issubclass(kind, KeyboardInterrupt) else f"ended: {error}"
+            )
         self.log.close()
 
     def opened(self, records: Records) -> None:
